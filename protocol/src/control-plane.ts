@@ -1,0 +1,260 @@
+/**
+ * What the gateway and the API say to each other. The gateway never reads Postgres: it asks the API's internal
+ * listener (JSON over HTTP, `Authorization: Bearer INTERNAL_TOKEN`, never reachable through the ingress), and the API
+ * tells every gateway shard through one pub/sub channel. Nothing rests on pub/sub alone: each message only makes the
+ * gateway ask sooner than it would have.
+ *
+ * Calls are batched by the gateway where their input is an array: a reconnect storm costs one query per batch.
+ */
+import { z } from 'zod'
+import { LogItem, MetricItem } from './messages.ts'
+
+const Json = z.record(z.string(), z.json())
+
+/** A device as it described itself at registration, and where it came from. */
+export const DeviceDescription = z.object({
+  mac: z.string().nullable(),
+  firmwareVersion: z.string().nullable(),
+  model: z.string().nullable(),
+  metadata: Json,
+  /** Address as seen by the trusted hop; IPv4 or IPv6 text. */
+  remoteAddress: z.string(),
+})
+export type DeviceDescription = z.infer<typeof DeviceDescription>
+
+/** What the gateway must know of a controller to serve its tunnel. */
+export const ControllerRecord = z.object({
+  controllerId: z.uuid(),
+  workspaceId: z.uuid(),
+  state: z.enum(['active', 'revoked']),
+  /** Hex HMAC-SHA-256(DEVICE_CREDENTIAL_KEY, secret); the current slot, then the next one while a rotation is open. */
+  verifiers: z.array(z.string()),
+  /** A rotation was asked for and no new secret has been issued yet. */
+  rotationPending: z.boolean(),
+  /** Own-origin host label, `{label}.DEVICE_DOMAIN`. */
+  pageLabel: z.string(),
+  /** Grows when the label is rotated or access is taken away; page cookies carry it. */
+  accessEpoch: z.int(),
+  name: z.string(),
+  /** Proxied requests a minute that the owner's tier allows. */
+  requestsPerMinute: z.int(),
+})
+export type ControllerRecord = z.infer<typeof ControllerRecord>
+
+export const ROLES = ['owner', 'admin', 'operator', 'viewer'] as const
+export const Role = z.enum(ROLES)
+export type Role = z.infer<typeof Role>
+
+/** Session history and failed logins, in order of occurrence per controller. */
+export const GatewayEvent = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('connected'),
+    controllerId: z.uuid(),
+    epoch: z.int(),
+    shard: z.string(),
+    /** Unique per socket: `controller_sessions.websocket_id`. */
+    websocketId: z.string(),
+    device: DeviceDescription,
+    at: z.int(),
+  }),
+  z.object({
+    type: z.literal('disconnected'),
+    controllerId: z.uuid(),
+    epoch: z.int(),
+    websocketId: z.string(),
+    closeCode: z.int(),
+    reason: z.string(),
+    at: z.int(),
+  }),
+  z.object({
+    type: z.literal('seen'),
+    controllerId: z.uuid(),
+    at: z.int(),
+  }),
+  z.object({
+    type: z.literal('auth_failed'),
+    controllerId: z.uuid(),
+    remoteAddress: z.string(),
+    reason: z.enum(['bad_secret', 'conflict']),
+    at: z.int(),
+  }),
+])
+export type GatewayEvent = z.infer<typeof GatewayEvent>
+
+/** One metrics or log message of one device. `stream` + `seq` identify it for ever: a repeat is stored once. */
+export const IngestBatch = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('metrics'),
+    controllerId: z.uuid(),
+    stream: z.string(),
+    seq: z.int().nullable(),
+    receivedAt: z.int(),
+    items: z.array(MetricItem),
+  }),
+  z.object({
+    kind: z.literal('log'),
+    controllerId: z.uuid(),
+    stream: z.string(),
+    seq: z.int().nullable(),
+    receivedAt: z.int(),
+    items: z.array(LogItem),
+  }),
+])
+export type IngestBatch = z.infer<typeof IngestBatch>
+
+export const QueuedCommand = z.object({
+  controllerId: z.uuid(),
+  id: z.uuid(),
+  name: z.string(),
+  params: z.json(),
+  expiresAt: z.int(),
+})
+export type QueuedCommand = z.infer<typeof QueuedCommand>
+
+/** Why an activation was refused; the device hears the same neutral words for all but `expired`. */
+export const ActivationRefusal = z.enum(['invalid', 'expired', 'mac_taken', 'limit_reached', 'busy'])
+export type ActivationRefusal = z.infer<typeof ActivationRefusal>
+
+const Issued = z.object({ controller: ControllerRecord, secret: z.string() })
+
+/**
+ * The internal endpoints: `POST /internal/<name>`, body `input`, 200 with `output`.
+ * Errors are problem+json; 503 with Retry-After when Postgres is away (the gateway keeps and repeats).
+ */
+export const CONTROL_PLANE = {
+  /** First connection with a portal token. Exactly one caller per token gets `issued`. */
+  'activations/redeem': {
+    input: z.object({ token: z.string(), device: DeviceDescription }),
+    output: z.discriminatedUnion('outcome', [
+      z.object({ outcome: z.literal('issued'), ...Issued.shape }),
+      z.object({ outcome: z.literal('refused'), reason: ActivationRefusal }),
+    ]),
+  },
+  /** A device without secret asks to be claimed. Also repeated when a code has run out while the socket stays open. */
+  'activations/open': {
+    input: z.object({ device: DeviceDescription }),
+    output: z.discriminatedUnion('outcome', [
+      z.object({
+        outcome: z.literal('opened'),
+        claimId: z.uuid(),
+        /** Proves to `collect` that the asker is the opener. */
+        claimSecret: z.string(),
+        userCode: z.string(),
+        verificationUri: z.string(),
+        verificationUriComplete: z.string(),
+        expiresAt: z.int(),
+      }),
+      z.object({ outcome: z.literal('refused'), reason: ActivationRefusal }),
+    ]),
+  },
+  /** Asked after `claim_confirmed` was published, and every few seconds as a safety net. The secret is made here, once. */
+  'activations/collect': {
+    input: z.object({ claimId: z.uuid(), claimSecret: z.string() }),
+    output: z.discriminatedUnion('outcome', [
+      z.object({ outcome: z.literal('issued'), ...Issued.shape }),
+      z.object({ outcome: z.literal('waiting') }),
+      z.object({ outcome: z.literal('gone') }),
+    ]),
+  },
+  /** Records of controllers; unknown ids are left out. By id for tunnels, by label for own-origin pages. */
+  'controllers/lookup': {
+    input: z.object({ ids: z.array(z.uuid()).max(500), labels: z.array(z.string()).max(500) }),
+    output: z.object({ controllers: z.array(ControllerRecord) }),
+  },
+  /** A rotation is pending and the device proved its current secret: makes the secret of the next slot. */
+  'credentials/issue': {
+    input: z.object({ controllerId: z.uuid() }),
+    output: z.discriminatedUnion('outcome', [
+      z.object({ outcome: z.literal('issued'), ...Issued.shape }),
+      z.object({ outcome: z.literal('not_pending') }),
+    ]),
+  },
+  /** The device came back with the secret of the next slot: it becomes the current one, the old one ends. */
+  'credentials/promote': {
+    input: z.object({ controllerId: z.uuid(), verifier: z.string() }),
+    output: z.object({ controller: ControllerRecord }),
+  },
+  /** May this person reach these controllers, and as what? Cached ≤ 30 s by the gateway; `access_changed` invalidates. */
+  'access/check': {
+    input: z.object({ checks: z.array(z.object({ userId: z.uuid(), controllerId: z.uuid() })).max(500) }),
+    output: z.object({ roles: z.array(Role.nullable()) }),
+  },
+  /** A browser opened `/c/{id}/…`: whose session does this refresh cookie belong to? Never rotates it. */
+  'sessions/identify': {
+    input: z.object({ refreshToken: z.string() }),
+    output: z.object({ userId: z.uuid().nullable(), sessionId: z.uuid().nullable() }),
+  },
+  /** Are these sign-in sessions still alive? Page cookies are bound to one. */
+  'sessions/alive': {
+    input: z.object({ sessionIds: z.array(z.uuid()).max(500) }),
+    output: z.object({ alive: z.array(z.boolean()) }),
+  },
+  events: {
+    input: z.object({ events: z.array(GatewayEvent).max(1_000) }),
+    output: z.object({ accepted: z.int() }),
+  },
+  /** Answers only after commit: `stored` (now or earlier) may be acknowledged to the device. */
+  ingest: {
+    input: z.object({ batches: z.array(IngestBatch).max(500) }),
+    output: z.object({ results: z.array(z.enum(['stored', 'refused'])) }),
+  },
+  /** Marks the queued commands of connected controllers as sent and returns them with those sent but unanswered. */
+  'commands/take': {
+    input: z.object({ controllerIds: z.array(z.uuid()).max(500) }),
+    output: z.object({ commands: z.array(QueuedCommand) }),
+  },
+  'commands/results': {
+    input: z.object({
+      results: z
+        .array(
+          z.object({
+            controllerId: z.uuid(),
+            id: z.uuid(),
+            ok: z.boolean(),
+            result: z.json().optional(),
+            error: z.string().max(1_000).optional(),
+          }),
+        )
+        .max(500),
+    }),
+    output: z.object({ accepted: z.int() }),
+  },
+} as const
+
+export type ControlPlaneCall = keyof typeof CONTROL_PLANE
+export type ControlPlaneInput<C extends ControlPlaneCall> = z.infer<(typeof CONTROL_PLANE)[C]['input']>
+export type ControlPlaneOutput<C extends ControlPlaneCall> = z.infer<(typeof CONTROL_PLANE)[C]['output']>
+
+/** `GET /internal/jwks`: the public keys (RFC 7517) that access tokens are verified with. */
+export const JWKS_PATH = '/internal/jwks'
+
+/** The pub/sub channel from the API and the worker to every gateway shard. */
+export const GATEWAY_CHANNEL = 'wmoc:gateway'
+
+/** What the API publishes on GATEWAY_CHANNEL. */
+export const GatewayNotice = z.discriminatedUnion('type', [
+  /** The controller was deleted or released: close 4403, end its live requests, forget it. */
+  z.object({ type: z.literal('revoked'), controllerId: z.uuid() }),
+  /** Record changed (rotation asked, label rotated, tier changed): read it again. */
+  z.object({ type: z.literal('controller_changed'), controllerId: z.uuid() }),
+  /** Someone's access ended or changed: forget the cached answer, end live requests that lost it. */
+  z.object({ type: z.literal('access_changed'), userId: z.uuid().nullable(), controllerId: z.uuid().nullable() }),
+  /** A sign-in session ended: page cookies bound to it end. */
+  z.object({ type: z.literal('session_ended'), sessionIds: z.array(z.uuid()) }),
+  z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),
+  z.object({ type: z.literal('claim_confirmed'), claimId: z.uuid() }),
+])
+export type GatewayNotice = z.infer<typeof GatewayNotice>
+
+/** Claims of an access token (JWS, EdDSA, `kid` from our own key set). */
+export const AccessTokenClaims = z.object({
+  iss: z.literal('wmoc'),
+  aud: z.literal('wmoc'),
+  sub: z.uuid(),
+  /** Sign-in session. */
+  sid: z.uuid(),
+  typ: z.literal('access'),
+  iat: z.int(),
+  exp: z.int(),
+})
+export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>
