@@ -1,0 +1,106 @@
+/** The database: one pool for the primary, one over the read replicas, and the rule of who may read where. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Logger } from '@wmoc/platform/log'
+import pg from 'pg'
+import { Sequelize } from 'sequelize'
+
+/** Longest statement of a request; migrations have no limit. */
+export const STATEMENT_TIMEOUT_MS = 5_000
+/** A transaction that idles longer is ended: it would hold back vacuum and the delivery of events. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+const ACQUIRE_TIMEOUT_MS = 5_000
+
+interface ReadScope {
+  replica: boolean
+  wrote: boolean
+}
+const scopes = new AsyncLocalStorage<ReadScope>()
+
+export interface DatabaseOptions {
+  readonly url: string
+  readonly replicaUrls?: readonly string[]
+  readonly poolMax: number
+  readonly log: Logger
+  readonly applicationName?: string
+  /** 0: no limit, for migrations. */
+  readonly statementTimeoutMs?: number
+}
+
+/**
+ * Opens the pools (connections are made on demand). Outside `withReplicaReads` every statement goes to the primary;
+ * inside, plain reads go to a replica until the first write of the scope.
+ */
+export function createDatabase(options: DatabaseOptions): Sequelize {
+  const replicas = options.replicaUrls ?? []
+  const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
+  const db = new Sequelize({
+    dialect: 'postgres',
+    dialectModule: pg,
+    timezone: '+00:00',
+    define: { underscored: true, timestamps: false },
+    ...(replicas.length > 0
+      ? { replication: { write: connection(options.url), read: replicas.map(connection) } }
+      : connection(options.url)),
+    dialectOptions: {
+      application_name: options.applicationName ?? 'wmoc-api',
+      keepAlive: true,
+      connectionTimeoutMillis: ACQUIRE_TIMEOUT_MS,
+      statement_timeout: limitMs,
+      idle_in_transaction_session_timeout: limitMs === 0 ? 0 : IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      ...tls(options.url),
+    },
+    pool: { max: options.poolMax, min: 0, acquire: ACQUIRE_TIMEOUT_MS, idle: 10_000 },
+    retry: { max: 0 },
+    logging: false,
+  })
+  if (replicas.length > 0) routeReads(db)
+  return db
+}
+
+/** Runs a request whose plain reads may be served by a replica. Answers whether it wrote. */
+export async function withReplicaReads<T>(
+  allowed: boolean,
+  task: () => Promise<T>,
+): Promise<{ value: T; wrote: boolean }> {
+  const scope = { replica: allowed, wrote: false }
+  const value = await scopes.run(scope, task)
+  return { value, wrote: scope.wrote }
+}
+
+/** Sequelize asks here for a connection before every statement, models and raw SQL alike. */
+function routeReads(db: Sequelize): void {
+  const manager = Reflect.get(db, 'connectionManager') as {
+    getConnection(options?: { type?: string; useMaster?: boolean }): Promise<unknown>
+  }
+  const getConnection = manager.getConnection.bind(manager)
+  manager.getConnection = (options = {}) => {
+    const scope = scopes.getStore()
+    if (scope && options.type !== 'SELECT') scope.wrote = true
+    const replica = scope?.replica === true && !scope.wrote
+    return getConnection({ ...options, useMaster: options.useMaster === true || !replica })
+  }
+}
+
+function connection(text: string): {
+  host: string
+  port: number
+  database: string
+  username: string
+  password: string
+} {
+  const url = new URL(text)
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port || 5432),
+    database: decodeURIComponent(url.pathname.slice(1)),
+    username: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+  }
+}
+
+/** `sslmode` as libpq names it; `require` encrypts without looking at the certificate. */
+function tls(text: string): { ssl?: { rejectUnauthorized: boolean } } {
+  const mode = new URL(text).searchParams.get('sslmode')
+  if (mode === 'require') return { ssl: { rejectUnauthorized: false } }
+  return mode === 'verify-ca' || mode === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}
+}
