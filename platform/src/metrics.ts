@@ -1,0 +1,41 @@
+/** Prometheus metrics: one registry per process, names `wmoc_<process>_<noun>_<unit>`, label values from closed sets. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export interface Metrics {
+  readonly registry: Registry
+  counter<L extends string = never>(name: string, help: string, labelNames?: readonly L[]): Counter<L>
+  gauge<L extends string = never>(name: string, help: string, labelNames?: readonly L[]): Gauge<L>
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    options?: { labelNames?: readonly L[]; buckets?: number[] },
+  ): Histogram<L>
+}
+
+/**
+ * @param process Short name of the process, for `wmoc_build_info`; metric names are given whole.
+ */
+export function createMetrics(process_: string): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  new Gauge({
+    name: 'wmoc_build_info',
+    help: 'Build information; constant 1.',
+    labelNames: ['component', 'node_version'],
+    registers: [registry],
+  }).set({ component: process_, node_version: process.versions.node }, 1)
+  return {
+    registry,
+    counter: (name, help, labelNames = []) =>
+      new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
+    gauge: (name, help, labelNames = []) => new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] }),
+    histogram: (name, help, options = {}) =>
+      new Histogram({
+        name,
+        help,
+        labelNames: [...(options.labelNames ?? [])],
+        registers: [registry],
+        ...(options.buckets === undefined ? {} : { buckets: options.buckets }),
+      }),
+  }
+}
