@@ -238,7 +238,11 @@ export const GatewayNotice = z.discriminatedUnion('type', [
   /** Record changed (rotation asked, label rotated, tier changed): read it again. */
   z.object({ type: z.literal('controller_changed'), controllerId: z.uuid() }),
   /** Someone's access ended or changed: forget the cached answer, end live requests that lost it. */
-  z.object({ type: z.literal('access_changed'), userId: z.uuid().nullable(), controllerId: z.uuid().nullable() }),
+  z.object({
+    type: z.literal('access_changed'),
+    userId: z.uuid().nullable(),
+    controllerId: z.uuid().nullable(),
+  }),
   /** A sign-in session ended: page cookies bound to it end. */
   z.object({ type: z.literal('session_ended'), sessionIds: z.array(z.uuid()) }),
   z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),

@@ -40,6 +40,8 @@ export const V1_LIMITS = {
   maxCommandParamsBytes: 8_192,
   maxMetadataKeys: 64,
   maxJsonDepth: 16,
+  /** Members and items in one message, all levels together. */
+  maxJsonValues: 20_000,
   registerTimeoutMs: 10_000,
   heartbeatSec: 25,
   deadAfterMs: 75_000,
