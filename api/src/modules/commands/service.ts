@@ -1,0 +1,306 @@
+/**
+ * Commands: a queue in Postgres that waits while the controller is away. At least once to the device, at most once on
+ * it: the id stays the same over every delivery and the device drops what it has done. What is finished never changes.
+ */
+import { appError } from '@wmoc/platform/errors'
+import { uuidv7 } from '@wmoc/platform/ids'
+import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
+import type { Transaction } from 'sequelize'
+import { cleanJson, cleanText } from '#src/kernel/clean-text.ts'
+import type { Json } from '#src/kernel/clean-text.ts'
+import { decodeCursor, encodeCursor } from '#src/kernel/cursor.ts'
+import type { RouteInput } from '#src/kernel/contract.ts'
+import type { AccessChecker, Kernel } from '#src/kernel/module.ts'
+import { firstRow, rows } from '#src/kernel/rows.ts'
+import type { Command, commands } from './contract.ts'
+import { paramsProblem } from './core/command-state.ts'
+import { presentCommand } from './presenter.ts'
+import type { CommandRow } from './presenter.ts'
+
+type Routes = (typeof commands)['routes']
+
+/** Unfinished commands that one controller may have. */
+export const MAX_UNFINISHED = 100
+/** Commands that one `take` answers with; the rest come with the next. */
+const MAX_TAKEN = 2_000
+/** Expiry jobs of one controller-independent moment share a run: due times are rounded up to this. */
+const EXPIRY_STEP_MS = 5_000
+const HISTORY_MS = 90 * 86_400_000
+
+export interface CommandsService {
+  /** Queues a command; `too_many_queued` when too many wait, 400 `validation_failed` for params too big or deep. */
+  send(userId: string, controllerId: string, body: RouteInput<Routes['send']>['body']): Promise<Command>
+  /** 404 `not_found` here and below when the person can't see the controller. */
+  list(
+    userId: string,
+    controllerId: string,
+    query: RouteInput<Routes['list']>['query'],
+  ): Promise<{ items: Command[]; nextCursor: string | null }>
+  get(userId: string, controllerId: string, commandId: string): Promise<Command>
+  /** Withdraws a queued command: it ends as `expired` with the error `withdrawn`. `command_already_sent` after that. */
+  cancel(userId: string, controllerId: string, commandId: string): Promise<void>
+  take(input: ControlPlaneInput<'commands/take'>): Promise<ControlPlaneOutput<'commands/take'>>
+  /** Records results of sent commands; counts those that were still awaited. */
+  results(input: ControlPlaneInput<'commands/results'>): Promise<ControlPlaneOutput<'commands/results'>>
+  /** Ends what has run out; answers how many. */
+  expireDue(): Promise<number>
+  /** Removes history older than 90 days; answers how many. */
+  purge(): Promise<number>
+}
+
+const COLUMNS = `c.id, c.controller_id AS "controllerId", c.workspace_id AS "workspaceId", c.name, c.params, c.state,
+  c.result, c.error, c.created_by AS "createdBy", c.created_at AS "createdAt", c.sent_at AS "sentAt",
+  c.finished_at AS "finishedAt", c.expires_at AS "expiresAt"`
+const SELECT = `SELECT ${COLUMNS}, u.email AS "createdByEmail" FROM commands c LEFT JOIN users u ON u.id = c.created_by`
+
+type Changed = Pick<CommandRow, 'id' | 'controllerId' | 'workspaceId' | 'state' | 'createdBy'>
+const CHANGED = `c.id, c.controller_id AS "controllerId", c.workspace_id AS "workspaceId", c.state,
+  c.created_by AS "createdBy"`
+
+/** The commands of people and of the gateway. */
+export function createCommandsService(deps: { kernel: Kernel; access: AccessChecker }): CommandsService {
+  const { kernel, access } = deps
+  const { db } = kernel
+
+  async function requireVisible(userId: string, controllerId: string): Promise<void> {
+    if ((await access.roleOnController(userId, controllerId)) === null) throw appError('not_found')
+  }
+
+  async function find(controllerId: string, id: string, transaction?: Transaction): Promise<CommandRow> {
+    const row = await firstRow<CommandRow>(
+      db,
+      `${SELECT} WHERE c.controller_id = $controllerId AND c.id = $id`,
+      { controllerId, id },
+      transaction,
+    )
+    if (row === null) throw appError('not_found')
+    return row
+  }
+
+  async function emit(command: Changed, state: string, transaction: Transaction): Promise<void> {
+    await kernel.events.emit(
+      {
+        type: 'command.changed',
+        workspaceId: command.workspaceId,
+        controllerId: command.controllerId,
+        commandId: command.id,
+        state,
+        createdBy: command.createdBy,
+      },
+      transaction,
+    )
+  }
+
+  /** Serialises senders of one controller, so that the bound on its queue is exact. */
+  async function lockController(controllerId: string, transaction: Transaction): Promise<string> {
+    const row = await firstRow<{ workspaceId: string }>(
+      db,
+      `SELECT workspace_id AS "workspaceId" FROM controllers WHERE id = $controllerId AND deleted_at IS NULL
+       FOR NO KEY UPDATE`,
+      { controllerId },
+      transaction,
+    )
+    if (row === null) throw appError('not_found')
+    return row.workspaceId
+  }
+
+  async function insert(
+    command: {
+      userId: string
+      controllerId: string
+      workspaceId: string
+      name: string
+      params: Json
+      ttlMs: number
+    },
+    transaction: Transaction,
+  ): Promise<Changed & { expiresAt: Date }> {
+    const now = kernel.clock()
+    const row = await firstRow<Changed & { expiresAt: Date }>(
+      db,
+      `INSERT INTO commands AS c
+         (id, controller_id, workspace_id, name, params, state, created_by, created_at, expires_at)
+       SELECT $id, $controllerId, $workspaceId, $name, $params::jsonb, 'queued', $userId, $now, $expiresAt
+       WHERE (SELECT count(*) FROM commands WHERE controller_id = $controllerId AND state IN ('queued', 'sent')
+                AND expires_at > $now) < $max
+       RETURNING ${CHANGED}, c.expires_at AS "expiresAt"`,
+      {
+        ...command,
+        id: uuidv7(),
+        params: JSON.stringify(command.params),
+        now,
+        expiresAt: new Date(now.getTime() + command.ttlMs),
+        max: MAX_UNFINISHED,
+      },
+      transaction,
+    )
+    if (row === null) throw appError('too_many_queued')
+    return row
+  }
+
+  return {
+    send(userId, controllerId, body) {
+      const params = cleanJson(checkedParams(body.params))
+      return db.transaction(async (transaction) => {
+        await requireVisible(userId, controllerId)
+        const workspaceId = await lockController(controllerId, transaction)
+        const command = await insert(
+          { userId, controllerId, workspaceId, name: body.name, params, ttlMs: body.ttlSec * 1_000 },
+          transaction,
+        )
+        await emit(command, 'queued', transaction)
+        const runAt = Math.ceil(command.expiresAt.getTime() / EXPIRY_STEP_MS) * EXPIRY_STEP_MS
+        await kernel.jobs.enqueue(
+          'commands.expire',
+          { runAt },
+          { transaction, startAfter: new Date(runAt), singletonKey: String(runAt) },
+        )
+        kernel.notifyGateway({ type: 'commands_queued', controllerId }, transaction)
+        return presentCommand(await find(controllerId, command.id, transaction))
+      })
+    },
+
+    async list(userId, controllerId, query) {
+      await requireVisible(userId, controllerId)
+      const after = query.cursor === undefined ? null : decodeCursor(query.cursor, 'commands')
+      const found = await rows<CommandRow & { position: string }>(
+        db,
+        `${SELECT.replace(' FROM', `, to_json(c.created_at)#>>'{}' AS position FROM`)}
+         WHERE c.controller_id = $controllerId AND ($state::text IS NULL OR c.state = $state)
+           AND ($value::timestamptz IS NULL OR (c.created_at, c.id) < ($value::timestamptz, $after::uuid))
+         ORDER BY c.created_at DESC, c.id DESC LIMIT $limit`,
+        {
+          controllerId,
+          state: query.state ?? null,
+          value: after?.value ?? null,
+          after: after?.id ?? null,
+          limit: query.limit + 1,
+        },
+      )
+      const items = found.slice(0, query.limit)
+      const last = items.at(-1)
+      const hasMore = found.length > query.limit && last !== undefined
+      return {
+        items: items.map(presentCommand),
+        nextCursor: hasMore ? encodeCursor({ value: last.position, id: last.id }, 'commands') : null,
+      }
+    },
+
+    async get(userId, controllerId, commandId) {
+      await requireVisible(userId, controllerId)
+      return presentCommand(await find(controllerId, commandId))
+    },
+
+    async cancel(userId, controllerId, commandId) {
+      await requireVisible(userId, controllerId)
+      await db.transaction(async (transaction) => {
+        const withdrawn = await firstRow<Changed>(
+          db,
+          `UPDATE commands c SET state = 'expired', error = 'withdrawn', finished_at = $now
+           WHERE c.id = $commandId AND c.controller_id = $controllerId AND c.state = 'queued' RETURNING ${CHANGED}`,
+          { commandId, controllerId, now: kernel.clock() },
+          transaction,
+        )
+        if (withdrawn !== null) return emit(withdrawn, 'withdrawn', transaction)
+        await find(controllerId, commandId, transaction)
+        throw appError('command_already_sent')
+      })
+    },
+
+    take({ controllerIds }) {
+      return db.transaction(async (transaction) => {
+        const taken = await rows<
+          Changed & Pick<CommandRow, 'name' | 'params' | 'expiresAt'> & { wasQueued: boolean }
+        >(
+          db,
+          `WITH open AS (
+             SELECT id, state FROM commands
+             WHERE controller_id = ANY($controllerIds::uuid[]) AND state IN ('queued', 'sent') AND expires_at > $now
+             ORDER BY created_at, id LIMIT $max FOR UPDATE SKIP LOCKED
+           ), taken AS (
+             UPDATE commands c SET state = 'sent', sent_at = coalesce(c.sent_at, $now)
+             FROM open WHERE c.id = open.id
+             RETURNING ${CHANGED}, c.name, c.params, c.expires_at AS "expiresAt", c.created_at,
+               open.state = 'queued' AS "wasQueued"
+           )
+           SELECT * FROM taken ORDER BY created_at, id`,
+          { controllerIds, now: kernel.clock(), max: MAX_TAKEN },
+          transaction,
+        )
+        for (const command of taken) {
+          if (command.wasQueued) await emit(command, 'sent', transaction)
+        }
+        return {
+          commands: taken.map(({ controllerId, id, name, params, expiresAt }) => ({
+            controllerId,
+            id,
+            name,
+            params,
+            expiresAt: expiresAt.getTime(),
+          })),
+        }
+      })
+    },
+
+    results({ results }) {
+      const said = results.map(({ controllerId, id, ok, result, error }) => ({
+        id,
+        controller_id: controllerId,
+        ok,
+        result: result === undefined ? null : cleanJson(result),
+        error: ok || error === undefined ? null : cleanText(error, 1_000),
+      }))
+      return db.transaction(async (transaction) => {
+        const finished = await rows<Changed>(
+          db,
+          `UPDATE commands c SET state = CASE WHEN said.ok THEN 'acknowledged' ELSE 'failed' END,
+             result = said.result, error = said.error, finished_at = $now
+           FROM (SELECT DISTINCT ON (id) * FROM jsonb_to_recordset($said::jsonb)
+                   AS said (id uuid, controller_id uuid, ok boolean, result jsonb, error text)) said
+           WHERE c.id = said.id AND c.controller_id = said.controller_id AND c.state = 'sent'
+           RETURNING ${CHANGED}`,
+          { said: JSON.stringify(said), now: kernel.clock() },
+          transaction,
+        )
+        for (const command of finished) await emit(command, command.state, transaction)
+        return { accepted: finished.length }
+      })
+    },
+
+    expireDue() {
+      return db.transaction(async (transaction) => {
+        const expired = await rows<Changed>(
+          db,
+          `UPDATE commands c SET state = 'expired', finished_at = $now
+           WHERE c.id IN (SELECT id FROM commands WHERE state IN ('queued', 'sent') AND expires_at <= $now
+                          ORDER BY expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+           RETURNING ${CHANGED}`,
+          { now: kernel.clock() },
+          transaction,
+        )
+        for (const command of expired) await emit(command, 'expired', transaction)
+        return expired.length
+      })
+    },
+
+    purge() {
+      return db.transaction(async (transaction) => {
+        const gone = await rows(
+          db,
+          'DELETE FROM commands WHERE finished_at < $before RETURNING id',
+          { before: new Date(kernel.clock().getTime() - HISTORY_MS) },
+          transaction,
+        )
+        return gone.length
+      })
+    },
+  }
+}
+
+function checkedParams(params: Json): Json {
+  const problem = paramsProblem(params)
+  if (problem === null) return params
+  throw appError('validation_failed', {
+    fields: [{ path: 'body.params', code: 'too_big', message: problem }],
+  })
+}

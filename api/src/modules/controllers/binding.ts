@@ -1,0 +1,92 @@
+/** The part that both ways of activation share: a device becomes a workspace's controller, within the tier's limit. */
+import { UniqueConstraintError } from 'sequelize'
+import type { Sequelize, Transaction } from 'sequelize'
+import { firstRow, rows } from '#src/kernel/rows.ts'
+import type { Device } from './core/device.ts'
+import { columnsOf } from './model.ts'
+import type { ControllerModel, ControllerRow } from './model.ts'
+import { decideBinding } from './policy.ts'
+import type { ModelStatic } from 'sequelize'
+
+/** Rolls the transaction back and becomes the answer. */
+export class Refusal extends Error {
+  readonly reason: 'mac_taken' | 'limit_reached'
+  constructor(reason: 'mac_taken' | 'limit_reached') {
+    super(reason)
+    this.reason = reason
+  }
+}
+
+export interface Binding {
+  /** Serialises activations of one workspace; taken after the row of the token or code, before any other. */
+  lockWorkspace(workspaceId: string, transaction: Transaction): Promise<void>
+  countActive(workspaceId: string, exceptId: string | null, transaction: Transaction): Promise<number>
+  /**
+   * The controller that already has this MAC in the workspace (locked), or null when a new one may be made.
+   * Throws `Refusal` when the MAC is somebody else's or the tier has no room.
+   */
+  prepare(
+    target: { workspaceId: string; device: Device; ownId: string | null },
+    transaction: Transaction,
+  ): Promise<ControllerRow | null>
+}
+
+/** `limitOf` gives the number of controllers that a workspace's tier allows. */
+export function createBinding(deps: {
+  db: Sequelize
+  Controller: ModelStatic<ControllerModel>
+  limitOf: (workspaceId: string, transaction: Transaction) => Promise<number>
+}): Binding {
+  const { db, limitOf } = deps
+  const columns = columnsOf(deps.Controller)
+
+  async function lockWorkspace(workspaceId: string, transaction: Transaction): Promise<void> {
+    await rows(
+      db,
+      'SELECT id FROM workspaces WHERE id = $workspaceId FOR NO KEY UPDATE',
+      { workspaceId },
+      transaction,
+    )
+  }
+
+  async function countActive(workspaceId: string, exceptId: string | null, transaction: Transaction) {
+    const row = await firstRow<{ count: number }>(
+      db,
+      `SELECT count(*)::int AS count FROM controllers
+       WHERE workspace_id = $workspaceId AND is_active AND deleted_at IS NULL AND id IS DISTINCT FROM $exceptId::uuid`,
+      { workspaceId, exceptId },
+      transaction,
+    )
+    return row?.count ?? 0
+  }
+
+  return {
+    lockWorkspace,
+    countActive,
+    async prepare({ workspaceId, device, ownId }, transaction) {
+      await lockWorkspace(workspaceId, transaction)
+      const existing =
+        device.macAddress === null
+          ? null
+          : await firstRow<ControllerRow>(
+              db,
+              `SELECT ${columns} FROM controllers WHERE mac_address = $mac FOR NO KEY UPDATE`,
+              { mac: device.macAddress },
+              transaction,
+            )
+      const decision = decideBinding(existing, workspaceId)
+      if (decision === 'taken') throw new Refusal('mac_taken')
+      if (decision === 'renew') return existing
+      const active = await countActive(workspaceId, ownId, transaction)
+      if (active >= (await limitOf(workspaceId, transaction))) throw new Refusal('limit_reached')
+      return null
+    },
+  }
+}
+
+/** The refusal that an error stands for; another workspace may have taken the MAC between our look and our write. */
+export function refusalOf(error: unknown): Refusal['reason'] | null {
+  if (error instanceof Refusal) return error.reason
+  if (error instanceof UniqueConstraintError && 'mac_address' in error.fields) return 'mac_taken'
+  return null
+}

@@ -1,0 +1,312 @@
+/** Who is connected, and the history of it: written from the gateway's events, healed from presence in the store. */
+import { uuidv7 } from '@wmoc/platform/ids'
+import type { ControlPlaneInput, ControlPlaneOutput, GatewayEvent } from '@wmoc/protocol/control-plane'
+import type { Sequelize, Transaction } from 'sequelize'
+import { cleanText } from '#src/kernel/clean-text.ts'
+import type { Kernel } from '#src/kernel/module.ts'
+import { rows } from '#src/kernel/rows.ts'
+import { applyGatewayEvent } from './core/connection.ts'
+import type { Connection, StatusChange } from './core/connection.ts'
+import { cleanDevice } from './core/device.ts'
+
+/** No presence and not a sign of life for this long: offline, whatever the last event said. */
+export const LOST_AFTER_MS = 90_000
+/** One failed login of a controller in this time is told; a stranger who guesses must not fill the outbox. */
+const AUTH_FAILED_EVERY_MS = 60_000
+const PRESENCE_BATCH = 500
+
+type Connected = Extract<GatewayEvent, { type: 'connected' }>
+type AuthFailed = Extract<GatewayEvent, { type: 'auth_failed' }>
+
+interface Known extends Connection {
+  readonly id: string
+  readonly workspaceId: string
+}
+
+interface Folded {
+  state: Known
+  readonly changes: StatusChange[]
+  /** What the device said of itself at its newest connection. */
+  device: Connected['device'] | null
+  /** When that was; sessions below its epoch ended then. */
+  connectedAt: number | null
+}
+
+export interface Connections {
+  /** Takes a batch of events; repeats change nothing. Counts those of controllers that are known. */
+  accept(input: ControlPlaneInput<'events'>): Promise<ControlPlaneOutput<'events'>>
+  /**
+   * Sets right what a crash left behind, both ways, from presence in the store: a controller marked online that
+   * nobody holds goes offline, one marked offline that a shard holds comes online. Answers how many changed.
+   */
+  reconcile(): Promise<number>
+}
+
+/** Session history and status. */
+export function createConnections(kernel: Kernel): Connections {
+  const { db, store } = kernel
+
+  async function accept(events: readonly GatewayEvent[], transaction: Transaction): Promise<number> {
+    const known = await lockKnown(db, [...new Set(events.map((event) => event.controllerId))], transaction)
+    const accepted = events.filter((event) => known.has(event.controllerId))
+    const folded = fold(known, accepted)
+    await writeSessions(db, accepted, folded, transaction)
+    await writeConnections(db, folded, transaction)
+    for (const { state, changes } of folded.values()) {
+      for (const change of changes) await emitStatus(state, change, transaction)
+    }
+    for (const event of accepted) {
+      if (event.type === 'auth_failed')
+        await emitAuthFailed(known.get(event.controllerId)!, event, transaction)
+    }
+    return accepted.length
+  }
+
+  async function emitStatus(state: Known, change: StatusChange, transaction: Transaction): Promise<void> {
+    await kernel.events.emit(
+      { type: 'controller.status', workspaceId: state.workspaceId, controllerId: state.id, ...change },
+      transaction,
+    )
+  }
+
+  async function emitAuthFailed(state: Known, event: AuthFailed, transaction: Transaction): Promise<void> {
+    const key = `controller:auth_failed:${state.id}:${event.reason}`
+    const isFirst = await store
+      .set(key, '1', { ttlMs: AUTH_FAILED_EVERY_MS, ifAbsent: true })
+      .catch(() => true)
+    if (!isFirst) return
+    await kernel.events.emit(
+      {
+        type: 'controller.auth_failed',
+        workspaceId: state.workspaceId,
+        controllerId: state.id,
+        remoteAddress: cleanText(event.remoteAddress, 64),
+        reason: event.reason,
+      },
+      transaction,
+    )
+  }
+
+  /** Those among `ids` whose presence in the store is (or is not) there. */
+  async function withPresence(ids: string[], isThere: boolean): Promise<string[]> {
+    const found: string[] = []
+    for (let from = 0; from < ids.length; from += PRESENCE_BATCH) {
+      const batch = ids.slice(from, from + PRESENCE_BATCH)
+      const presences = await store.getPresence(batch)
+      found.push(...batch.filter((_, index) => (presences[index] !== null) === isThere))
+    }
+    return found
+  }
+
+  async function turn(
+    ids: string[],
+    status: 'online' | 'offline',
+    where: string,
+    quietSince: Date,
+  ): Promise<number> {
+    if (ids.length === 0) return 0
+    return db.transaction(async (transaction) => {
+      const turned = await rows<Known>(
+        db,
+        `UPDATE controllers c SET status = $status, status_since = $now
+         WHERE id = ANY($ids::uuid[]) AND is_active AND deleted_at IS NULL AND ${where}
+         RETURNING id, workspace_id AS "workspaceId"`,
+        { ids, status, now: kernel.clock(), quietSince },
+        transaction,
+      )
+      if (status === 'offline') await closeLost(db, turned, transaction)
+      const at = kernel.clock().getTime()
+      for (const state of turned) await emitStatus(state, { status, at }, transaction)
+      return turned.length
+    })
+  }
+
+  return {
+    async accept({ events }) {
+      return { accepted: await db.transaction((transaction) => accept(events, transaction)) }
+    },
+
+    async reconcile() {
+      const quietSince = new Date(kernel.clock().getTime() - LOST_AFTER_MS)
+      const silent = await rows<{ id: string }>(db, `SELECT id FROM controllers WHERE ${SILENT}`, {
+        quietSince,
+      })
+      const lost = await withPresence(
+        silent.map((row) => row.id),
+        false,
+      )
+      const alive = await rows<{ id: string }>(db, `SELECT id FROM controllers WHERE ${HEARD}`, {})
+      const back = await withPresence(
+        alive.map((row) => row.id),
+        true,
+      )
+      const offline = await turn(lost, 'offline', SILENT, quietSince)
+      return offline + (await turn(back, 'online', HEARD, quietSince))
+    },
+  }
+}
+
+const SILENT = `status = 'online' AND status_since < $quietSince AND coalesce(last_seen_at, 'epoch') < $quietSince`
+const HEARD = `status = 'offline' AND last_seen_at > status_since AND is_active AND deleted_at IS NULL`
+
+async function lockKnown(
+  db: Sequelize,
+  ids: readonly string[],
+  transaction: Transaction,
+): Promise<Map<string, Known>> {
+  const found = await rows<Known>(
+    db,
+    `SELECT id, workspace_id AS "workspaceId", status, session_epoch::float8 AS epoch,
+       floor(extract(epoch FROM status_since) * 1000)::float8 AS since,
+       floor(extract(epoch FROM last_seen_at) * 1000)::float8 AS "lastSeenAt"
+     FROM controllers WHERE id = ANY($ids::uuid[]) AND is_active AND deleted_at IS NULL
+     ORDER BY id FOR NO KEY UPDATE`,
+    { ids },
+    transaction,
+  )
+  return new Map(found.map((row) => [row.id, row]))
+}
+
+function fold(known: ReadonlyMap<string, Known>, events: readonly GatewayEvent[]): Map<string, Folded> {
+  const folded = new Map<string, Folded>()
+  for (const event of events) {
+    if (event.type === 'auth_failed') continue
+    const entry = folded.get(event.controllerId) ?? {
+      state: known.get(event.controllerId)!,
+      changes: [],
+      device: null,
+      connectedAt: null,
+    }
+    const { connection, change } = applyGatewayEvent(entry.state, event)
+    if (event.type === 'connected' && connection !== entry.state) {
+      entry.device = event.device
+      entry.connectedAt = event.at
+    }
+    entry.state = { ...entry.state, ...connection }
+    if (change !== null) entry.changes.push(change)
+    folded.set(event.controllerId, entry)
+  }
+  return folded
+}
+
+/** History: one row per socket; a newer epoch ends whatever was still open below it. */
+async function writeSessions(
+  db: Sequelize,
+  events: readonly GatewayEvent[],
+  folded: ReadonlyMap<string, Folded>,
+  transaction: Transaction,
+): Promise<void> {
+  const opened = events.filter((event) => event.type === 'connected')
+  const closed = events.filter((event) => event.type === 'disconnected')
+  if (opened.length > 0) {
+    await rows(
+      db,
+      `INSERT INTO controller_sessions
+         (id, controller_id, websocket_id, connected_at, epoch, shard, remote_address, firmware_version)
+       SELECT id, controller_id, websocket_id, to_timestamp(at / 1000.0), epoch, shard, address, firmware
+       FROM jsonb_to_recordset($opened::jsonb) AS e (id uuid, controller_id uuid, websocket_id text, at float8,
+         epoch bigint, shard text, address text, firmware text)
+       ON CONFLICT (websocket_id) DO NOTHING`,
+      { opened: JSON.stringify(opened.map(sessionRow)) },
+      transaction,
+    )
+  }
+  if (closed.length > 0) {
+    await rows(
+      db,
+      `UPDATE controller_sessions s SET disconnected_at = to_timestamp(e.at / 1000.0), reason = e.reason
+       FROM jsonb_to_recordset($closed::jsonb) AS e (controller_id uuid, websocket_id text, at float8, reason text)
+       WHERE s.websocket_id = e.websocket_id AND s.controller_id = e.controller_id AND s.disconnected_at IS NULL`,
+      {
+        closed: JSON.stringify(
+          closed.map((event) => ({
+            controller_id: event.controllerId,
+            websocket_id: cleanText(event.websocketId, 255),
+            at: event.at,
+            reason: cleanText(event.reason, 100),
+          })),
+        ),
+      },
+      transaction,
+    )
+  }
+  if (opened.length > 0) {
+    await rows(
+      db,
+      `UPDATE controller_sessions s SET disconnected_at = greatest(s.connected_at, to_timestamp(e.at / 1000.0)),
+         reason = 'superseded'
+       FROM jsonb_to_recordset($newest::jsonb) AS e (controller_id uuid, epoch bigint, at float8)
+       WHERE s.controller_id = e.controller_id AND s.epoch < e.epoch AND s.disconnected_at IS NULL`,
+      {
+        newest: JSON.stringify(
+          [...folded.values()].map(({ state, connectedAt }) => ({
+            controller_id: state.id,
+            epoch: state.epoch,
+            at: connectedAt ?? state.since,
+          })),
+        ),
+      },
+      transaction,
+    )
+  }
+}
+
+function sessionRow(event: Connected) {
+  const device = cleanDevice(event.device)
+  return {
+    id: uuidv7(),
+    controller_id: event.controllerId,
+    websocket_id: cleanText(event.websocketId, 255),
+    at: event.at,
+    epoch: event.epoch,
+    shard: cleanText(event.shard, 100),
+    address: device.remoteAddress,
+    firmware: device.firmwareVersion,
+  }
+}
+
+async function writeConnections(
+  db: Sequelize,
+  folded: ReadonlyMap<string, Folded>,
+  transaction: Transaction,
+): Promise<void> {
+  if (folded.size === 0) return
+  const states = [...folded.values()].map(({ state, device }) => {
+    const clean = device === null ? null : cleanDevice(device)
+    return {
+      id: state.id,
+      status: state.status,
+      since: state.since,
+      epoch: state.epoch,
+      seen: state.lastSeenAt,
+      firmware: clean?.firmwareVersion ?? null,
+      model: clean?.model ?? null,
+      metadata: clean?.metadata ?? null,
+    }
+  })
+  await rows(
+    db,
+    `UPDATE controllers c SET status = e.status, status_since = to_timestamp(e.since / 1000.0),
+       session_epoch = e.epoch, last_seen_at = to_timestamp(e.seen / 1000.0),
+       firmware_version = coalesce(e.firmware, c.firmware_version), model = coalesce(e.model, c.model),
+       device_metadata = coalesce(e.metadata, c.device_metadata)
+     FROM jsonb_to_recordset($states::jsonb) AS e (id uuid, status text, since float8, epoch bigint, seen float8,
+       firmware text, model text, metadata jsonb)
+     WHERE c.id = e.id`,
+    { states: JSON.stringify(states) },
+    transaction,
+  )
+}
+
+/** Ends sessions of controllers that were lost without a word, at the last sign of life. */
+async function closeLost(db: Sequelize, lost: readonly Known[], transaction: Transaction): Promise<void> {
+  await rows(
+    db,
+    `UPDATE controller_sessions s SET reason = 'lost',
+       disconnected_at = greatest(s.connected_at, coalesce(c.last_seen_at, s.connected_at))
+     FROM controllers c
+     WHERE c.id = s.controller_id AND s.controller_id = ANY($ids::uuid[]) AND s.disconnected_at IS NULL`,
+    { ids: lost.map((row) => row.id) },
+    transaction,
+  )
+}

@@ -1,0 +1,259 @@
+/** What people do with their controllers. Every query is scoped by the workspaces of the one who asks. */
+import { appError } from '@wmoc/platform/errors'
+import type { Role } from '@wmoc/protocol/control-plane'
+import type { ModelStatic, Transaction } from 'sequelize'
+import { cleanJson, cleanText } from '#src/kernel/clean-text.ts'
+import type { RouteInput, RouteOutput } from '#src/kernel/contract.ts'
+import { decodeCursor, encodeCursor } from '#src/kernel/cursor.ts'
+import type { Kernel } from '#src/kernel/module.ts'
+import { firstRow, rows } from '#src/kernel/rows.ts'
+import type { ControllerAccess } from './access.ts'
+import { availabilityByHour, DAY_MS, onlineShare } from './availability.ts'
+import type { Controller, controllers } from './contract.ts'
+import type { Records } from './credentials.ts'
+import { planList } from './list.ts'
+import type { ListQuery } from './list.ts'
+import { columnsOf } from './model.ts'
+import type { ControllerModel, ControllerRow } from './model.ts'
+import { iso, presentController } from './presenter.ts'
+
+type Routes = (typeof controllers)['routes']
+type Summary = RouteOutput<Routes['summary']>
+type Status = RouteOutput<Routes['status']>
+type Changes = RouteInput<Routes['update']>['body']
+
+/** Who acts, for the audit log. */
+export interface Actor {
+  readonly userId: string
+  readonly remoteAddress: string
+}
+
+export interface ControllersService {
+  list(userId: string, query: ListQuery): Promise<{ items: Controller[]; nextCursor: string | null }>
+  summary(userId: string): Promise<Summary>
+  /** 404 `not_found` here and below when the person can't see it. */
+  get(userId: string, id: string): Promise<Controller>
+  /** `ifMatch` null: no condition; else 412 `version_conflict` when it is not the ETag of the row. */
+  update(actor: Actor, id: string, changes: Changes, ifMatch: string | null): Promise<Controller>
+  remove(actor: Actor, id: string): Promise<void>
+  rotate(actor: Actor, id: string): Promise<Controller>
+  status(userId: string, id: string): Promise<Status>
+}
+
+/** ETag of a controller: grows with each change of name, tags or metadata, and with nothing else. */
+export function etagOf(controller: { readonly version: number }): string {
+  return `"${controller.version}"`
+}
+
+type Visible = ControllerRow & { readonly role: Role }
+
+/** The controllers of people. */
+export function createControllersService(deps: {
+  kernel: Kernel
+  Controller: ModelStatic<ControllerModel>
+  access: ControllerAccess
+  records: Records
+}): ControllersService {
+  const { kernel, access } = deps
+  const { db } = kernel
+  const columns = columnsOf(deps.Controller)
+  const joined = `SELECT ${columnsOf(deps.Controller, 'c')}, m.role FROM controllers c
+    JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = $userId WHERE c.deleted_at IS NULL`
+
+  async function find(userId: string, id: string, transaction?: Transaction): Promise<Visible> {
+    const lock = transaction ? ' FOR NO KEY UPDATE OF c' : ''
+    const row = await firstRow<Visible>(db, `${joined} AND c.id = $id${lock}`, { userId, id }, transaction)
+    if (row === null) throw appError('not_found')
+    return row
+  }
+
+  async function audit(
+    actor: Actor,
+    row: ControllerRow,
+    action: string,
+    before: unknown,
+    after: unknown,
+    transaction: Transaction,
+  ) {
+    await kernel.audit.record(
+      {
+        workspaceId: row.workspaceId,
+        actorId: actor.userId,
+        action,
+        target: `controller:${row.id}`,
+        before,
+        after,
+        remoteAddress: actor.remoteAddress,
+      },
+      transaction,
+    )
+  }
+
+  return {
+    async list(userId, query) {
+      const plan = planList(query, query.cursor === undefined ? null : decodeCursor(query.cursor, query.sort))
+      const found = await rows<Visible & { sortValue: string }>(
+        db,
+        `${joined.replace('m.role', `m.role, ${plan.sortValue} AS "sortValue"`)}${plan.where}
+         ORDER BY ${plan.orderBy} LIMIT $limit`,
+        { userId, ...plan.bind, limit: query.limit + 1 },
+      )
+      const items = found.slice(0, query.limit)
+      const last = items.at(-1)
+      const hasMore = found.length > query.limit && last !== undefined
+      return {
+        items: items.map((row) => presentController(row, row.role)),
+        nextCursor: hasMore ? encodeCursor({ value: last.sortValue, id: last.id }, query.sort) : null,
+      }
+    },
+
+    async summary(userId) {
+      const workspaceIds = (await access.memberships(userId)).map((membership) => membership.workspaceId)
+      const counts = await firstRow<Pick<Summary, 'total' | 'online' | 'offline' | 'pending'>>(
+        db,
+        `SELECT count(*)::int AS total,
+           count(*) FILTER (WHERE is_active AND status = 'online')::int AS online,
+           count(*) FILTER (WHERE is_active AND status <> 'online')::int AS offline,
+           count(*) FILTER (WHERE NOT is_active)::int AS pending
+         FROM controllers WHERE workspace_id = ANY($workspaceIds::uuid[]) AND deleted_at IS NULL`,
+        { workspaceIds },
+      )
+      const tags = await rows<{ tag: string; count: number }>(
+        db,
+        `SELECT tag, count(*)::int AS count FROM controllers, unnest(tags) AS tag
+         WHERE workspace_id = ANY($workspaceIds::uuid[]) AND deleted_at IS NULL
+         GROUP BY tag ORDER BY count DESC, tag LIMIT 200`,
+        { workspaceIds },
+      )
+      return { ...counts!, tags, availability: await availabilityByHour(db, workspaceIds, kernel.clock()) }
+    },
+
+    async get(userId, id) {
+      const row = await find(userId, id)
+      return presentController(row, row.role)
+    },
+
+    update(actor, id, changes, ifMatch) {
+      return db.transaction(async (transaction) => {
+        const row = await find(actor.userId, id, transaction)
+        if (ifMatch !== null && ifMatch !== '*' && ifMatch !== etagOf(row)) throw appError('version_conflict')
+        const before = { name: row.name, tags: row.tags, metadata: row.metadata }
+        const after = {
+          name: changes.name === undefined ? row.name : cleanText(changes.name),
+          tags: changes.tags === undefined ? row.tags : [...new Set(changes.tags)],
+          metadata: changes.metadata === undefined ? row.metadata : cleanJson(changes.metadata),
+        }
+        const changed = await firstRow<ControllerRow>(
+          db,
+          `UPDATE controllers SET name = $name, tags = $tags::text[], metadata = $metadata, version = version + 1,
+             updated_at = $now WHERE id = $id RETURNING ${columns}`,
+          { id, ...after, metadata: JSON.stringify(after.metadata), now: kernel.clock() },
+          transaction,
+        )
+        await kernel.events.emit(
+          { type: 'controller.updated', workspaceId: row.workspaceId, controllerId: id },
+          transaction,
+        )
+        await audit(actor, row, 'controller.updated', before, after, transaction)
+        if (after.name !== before.name) {
+          kernel.notifyGateway({ type: 'controller_changed', controllerId: id }, transaction)
+        }
+        return presentController(changed!, row.role)
+      })
+    },
+
+    remove(actor, id) {
+      return db.transaction(async (transaction) => {
+        const row = await find(actor.userId, id, transaction)
+        await rows(
+          db,
+          `UPDATE controllers SET deleted_at = $now, is_active = false, mac_address = NULL, activation_token = NULL,
+             verifier_current = NULL, verifier_next = NULL, rotation_pending = false, rotation_nonce = NULL,
+             status = 'offline', access_epoch = access_epoch + 1, updated_at = $now WHERE id = $id`,
+          { id, now: kernel.clock() },
+          transaction,
+        )
+        await kernel.jobs.enqueue('controllers.purge', { controllerId: id }, { transaction })
+        await kernel.events.emit(
+          { type: 'controller.deleted', workspaceId: row.workspaceId, controllerId: id, name: row.name },
+          transaction,
+        )
+        await audit(
+          actor,
+          row,
+          'controller.deleted',
+          { name: row.name, macAddress: row.macAddress },
+          undefined,
+          transaction,
+        )
+        kernel.notifyGateway({ type: 'revoked', controllerId: id }, transaction)
+      })
+    },
+
+    rotate(actor, id) {
+      return db.transaction(async (transaction) => {
+        const row = await find(actor.userId, id, transaction)
+        if (!row.isActive) throw appError('conflict', { detail: 'It has no secret yet.' })
+        const rotating = await deps.records.rotate(id, transaction)
+        await kernel.events.emit(
+          { type: 'controller.updated', workspaceId: row.workspaceId, controllerId: id },
+          transaction,
+        )
+        await audit(actor, row, 'controller.rotation_asked', undefined, undefined, transaction)
+        return presentController(rotating!, row.role)
+      })
+    },
+
+    async status(userId, id) {
+      const row = await find(userId, id)
+      const now = kernel.clock()
+      const sessions = await lastSessions(id)
+      const open =
+        row.status === 'online' ? sessions.find((session) => session.disconnectedAt === null) : undefined
+      const queued = await firstRow<{ count: number }>(
+        db,
+        `SELECT count(*)::int AS count FROM commands
+         WHERE controller_id = $id AND state = 'queued' AND expires_at > $now`,
+        { id, now },
+      )
+      return {
+        status: row.isActive ? row.status : 'pending',
+        since: iso(row.statusSince),
+        lastSeenAt: iso(row.lastSeenAt),
+        session: open === undefined ? null : { ...open, connectedAt: open.connectedAt.toISOString() },
+        sessions: sessions.map((session) => ({
+          ...session,
+          connectedAt: session.connectedAt.toISOString(),
+          disconnectedAt: iso(session.disconnectedAt),
+        })),
+        queuedCommands: queued!.count,
+        availability24h: await shareOfDay(row, now),
+      }
+    },
+  }
+
+  function lastSessions(controllerId: string) {
+    return rows<{
+      id: string
+      epoch: number
+      shard: string
+      connectedAt: Date
+      disconnectedAt: Date | null
+      reason: string | null
+      remoteAddress: string | null
+      firmwareVersion: string | null
+    }>(
+      db,
+      `SELECT id, epoch::float8 AS epoch, shard, connected_at AS "connectedAt", disconnected_at AS "disconnectedAt",
+         reason, remote_address AS "remoteAddress", firmware_version AS "firmwareVersion"
+       FROM controller_sessions WHERE controller_id = $controllerId ORDER BY connected_at DESC, epoch DESC LIMIT 20`,
+      { controllerId },
+    )
+  }
+
+  async function shareOfDay(row: ControllerRow, now: Date): Promise<number | null> {
+    if (row.activatedAt === null) return null
+    const from = new Date(Math.max(row.activatedAt.getTime(), now.getTime() - DAY_MS))
+    return now.getTime() - from.getTime() < 60_000 ? null : onlineShare(db, row.id, from, now)
+  }
+}
