@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
+import { Client } from 'pg'
 import { startEmbeddedPostgres } from '../../scripts/start/postgres.ts'
 import { freePort } from './free-port.ts'
 import { onExit } from './exit.ts'
@@ -89,11 +89,7 @@ async function createDatabase(adminUrl: string, template?: DatabaseTemplate): Pr
 }
 
 /** Test files run at the same time: the first one prepares, the others wait for it. */
-async function ensureTemplate(
-  client: pg.Client,
-  adminUrl: string,
-  template: DatabaseTemplate,
-): Promise<string> {
+async function ensureTemplate(client: Client, adminUrl: string, template: DatabaseTemplate): Promise<string> {
   const name = `template_${template.name.replaceAll(/[^a-z0-9]+/g, '_')}`
   await client.query('SELECT pg_advisory_lock(hashtext($1))', [name])
   try {
@@ -112,8 +108,8 @@ async function ensureTemplate(
   }
 }
 
-async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+async function withClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url })
   await client.connect()
   try {
     return await use(client)
