@@ -1,8 +1,8 @@
 import type { Sequelize } from 'sequelize'
 
 /**
- * Metrics and logs, partitioned by UTC day so that old days leave by DROP TABLE. Rollups and the latest values are
- * written in the transaction that stores the raw rows.
+ * Metrics and logs, partitioned by UTC day so that old days leave by DROP TABLE. Ingest marks the
+ * minutes it touched in `metrics_dirty`; the rollup job counts those again from the raw rows.
  */
 export async function up({ context: db }: { context: Sequelize }): Promise<void> {
   await db.query(`
@@ -39,7 +39,7 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
         last double precision NOT NULL,
         last_at timestamptz NOT NULL,
         PRIMARY KEY (controller_id, metric_type, bucket)
-      ) WITH (fillfactor = 80);
+      );
       CREATE INDEX ${table}_age ON ${table} USING brin (bucket);
     `)
   }
@@ -50,7 +50,13 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       value jsonb NOT NULL,
       "timestamp" timestamptz NOT NULL,
       PRIMARY KEY (controller_id, metric_type)
-    ) WITH (fillfactor = 80);
+    );
+
+    CREATE TABLE metrics_dirty (
+      controller_id uuid NOT NULL,
+      bucket timestamptz NOT NULL
+    );
+    CREATE INDEX metrics_dirty_controller ON metrics_dirty (controller_id);
 
     CREATE TABLE ingest_receipts (
       controller_id uuid NOT NULL REFERENCES controllers (id) ON DELETE CASCADE,
@@ -62,14 +68,15 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
     );
     CREATE INDEX ingest_receipts_age ON ingest_receipts USING brin (received_at);
   `)
-  // LIKE and ATTACH instead of PARTITION OF: the parent stays writable while a day is added.
+  // LIKE and ATTACH instead of PARTITION OF: the parent stays writable while a day is added. The lock on the parent is
+  // the one ATTACH takes; an advisory lock would not show the second caller what the first has made.
   await db.query(`
     CREATE FUNCTION ensure_day_partition(parent text, day date) RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
       child text := parent || '_' || to_char(day, 'YYYYMMDD');
     BEGIN
       IF to_regclass(quote_ident(child)) IS NOT NULL THEN RETURN; END IF;
-      PERFORM pg_advisory_xact_lock(hashtextextended('ensure_day_partition', 0));
+      EXECUTE format('LOCK TABLE %I IN SHARE UPDATE EXCLUSIVE MODE', parent);
       IF to_regclass(quote_ident(child)) IS NOT NULL THEN RETURN; END IF;
       EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS)', child, parent);
       EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
@@ -80,7 +87,7 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
 
 export async function down({ context: db }: { context: Sequelize }): Promise<void> {
   await db.query(`
-    DROP TABLE ingest_receipts, metric_latest, metrics_1h, metrics_1m, logs, metrics;
+    DROP TABLE ingest_receipts, metrics_dirty, metric_latest, metrics_1h, metrics_1m, logs, metrics;
     DROP FUNCTION ensure_day_partition(text, date);
   `)
 }

@@ -33,7 +33,6 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       attempts integer NOT NULL DEFAULT 0,
       due_at timestamptz NOT NULL,
       done_at timestamptz,
-      error text,
       PRIMARY KEY (notification_id, channel)
     );
     CREATE INDEX notification_deliveries_waiting ON notification_deliveries (user_id, channel, due_at)
@@ -46,7 +45,6 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       due_at timestamptz,
       auth_failed_told_at timestamptz
     );
-    CREATE INDEX controller_notices_due ON controller_notices (due_at) WHERE due_at IS NOT NULL;
   `)
 }
 

@@ -37,9 +37,7 @@ export const telemetry = contract('telemetry', {
       step: z.enum(METRIC_STEPS),
       aggregation: z.enum(METRIC_AGGREGATIONS),
       /** Numbers only in aggregated steps; any JSON in `raw`. Times in ms since 1970. */
-      series: z.array(
-        z.object({ type: z.string(), points: z.array(z.object({ t: z.int(), v: z.json() })) }),
-      ),
+      series: z.array(z.object({ type: z.string(), points: z.array(z.object({ t: z.int(), v: z.json() })) })),
     }),
     errors: ['range_too_wide'],
   }),
@@ -51,7 +49,9 @@ export const telemetry = contract('telemetry', {
     params: z.object({ id: Id }),
     status: 200,
     response: z.object({
-      items: z.array(z.object({ type: z.string(), lastValue: z.json(), lastAt: Timestamp, numeric: z.boolean() })),
+      items: z.array(
+        z.object({ type: z.string(), lastValue: z.json(), lastAt: Timestamp, numeric: z.boolean() }),
+      ),
     }),
   }),
   logs: route({

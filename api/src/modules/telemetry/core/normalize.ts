@@ -1,33 +1,14 @@
 import type { IngestBatch } from '@wmoc/protocol/control-plane'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
+import { cleanJson, cleanText, jsonDepth, type Json } from '#src/kernel/clean-text.ts'
 
 /** How far a device's clock may be from ours before we take the time of receipt instead. */
 export const MAX_PAST_MS = 7 * 86_400_000
 export const MAX_FUTURE_MS = 5 * 60_000
 
-type Json = IngestBatch['items'][number] extends infer I ? (I extends { value: infer V } ? V : never) : never
-
-/**
- * Text that Postgres takes: U+0000 (which neither text nor jsonb can hold) and surrogates without their half become
- * U+FFFD. Nothing else changes.
- */
-export function cleanText(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\uFFFD')
-}
-
-/**
- * JSON that Postgres takes: strings and keys as in `cleanText`, numbers that JSON can't say become null, what lies
- * deeper than the protocol allows becomes null. A key `__proto__` stays an ordinary key.
- */
-export function cleanJson(value: Json, depth = 0): Json {
-  if (typeof value === 'string') return cleanText(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null
-  if (value === null || typeof value !== 'object') return value
-  if (depth >= V1_LIMITS.maxJsonDepth) return null
-  if (Array.isArray(value)) return value.map((item) => cleanJson(item, depth + 1))
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [cleanText(key), cleanJson(item, depth + 1)]),
-  )
+/** JSON that Postgres takes; what is nested deeper than the protocol allows becomes null. */
+function storable(value: Json): Json {
+  return jsonDepth(value, V1_LIMITS.maxJsonDepth) > V1_LIMITS.maxJsonDepth ? null : cleanJson(value)
 }
 
 /**
@@ -40,13 +21,12 @@ export function eventTime(timestamp: number | string | undefined, receivedAt: nu
   return Math.trunc(claimed)
 }
 
-/** One row of `metrics`. `number` is what goes into rollups: null for what can't be added up. */
+/** One row of `metrics`. */
 export interface MetricRow {
   readonly id: string
   readonly controllerId: string
   readonly type: string
   readonly value: Json
-  readonly number: number | null
   readonly at: number
 }
 
@@ -59,31 +39,24 @@ export interface LogRow {
   readonly at: number
 }
 
-/** Sums of larger values would leave the range of a double. */
-const MAX_SUMMABLE = 1e300
-
-/** Rows of a metrics batch, in its order. `nextId` gives one id per row. */
+/** Rows of a metrics batch, in its order. `ids`: one per item, ascending, so that the order of the batch stays. */
 export function metricRows(
   batch: Extract<IngestBatch, { kind: 'metrics' }>,
-  nextId: () => string,
+  ids: readonly string[],
 ): MetricRow[] {
-  return batch.items.map((item) => {
-    const value = cleanJson(item.value)
-    return {
-      id: nextId(),
-      controllerId: batch.controllerId,
-      type: cleanText(item.type),
-      value,
-      number: typeof value === 'number' && Math.abs(value) <= MAX_SUMMABLE ? value : null,
-      at: eventTime(item.timestamp, batch.receivedAt),
-    }
-  })
+  return batch.items.map((item, index) => ({
+    id: ids[index]!,
+    controllerId: batch.controllerId,
+    type: cleanText(item.type),
+    value: storable(item.value),
+    at: eventTime(item.timestamp, batch.receivedAt),
+  }))
 }
 
-/** Rows of a log batch, in its order. `nextId` gives one id per row. */
-export function logRows(batch: Extract<IngestBatch, { kind: 'log' }>, nextId: () => string): LogRow[] {
-  return batch.items.map((item) => ({
-    id: nextId(),
+/** Rows of a log batch, in its order. `ids` as in `metricRows`. */
+export function logRows(batch: Extract<IngestBatch, { kind: 'log' }>, ids: readonly string[]): LogRow[] {
+  return batch.items.map((item, index) => ({
+    id: ids[index]!,
     controllerId: batch.controllerId,
     level: item.level,
     message: cleanText(item.message),
@@ -97,4 +70,14 @@ export function daysOf(rows: readonly { readonly at: number }[]): string[] {
   return [...days]
     .toSorted((a, b) => a - b)
     .map((day) => new Date(day * 86_400_000).toISOString().slice(0, 10))
+}
+
+/** The minutes of each controller that rows fall into, each once; `at` is the beginning in ms. */
+export function minutesOf(rows: readonly MetricRow[]): { controllerId: string; at: number }[] {
+  const minutes = new Map<string, { controllerId: string; at: number }>()
+  for (const { controllerId, at } of rows) {
+    const minute = Math.floor(at / 60_000) * 60_000
+    minutes.set(`${controllerId} ${minute}`, { controllerId, at: minute })
+  }
+  return [...minutes.values()]
 }

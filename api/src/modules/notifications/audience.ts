@@ -1,0 +1,38 @@
+import type { Sequelize, Transaction } from 'sequelize'
+import { firstRow, rows } from '#src/kernel/rows.ts'
+import type { Person } from './channel.ts'
+
+const PERSON = `u.id AS "userId", u.email, u.email_verified_at IS NOT NULL AS "emailVerified", u.locale`
+
+export interface Audience {
+  /** Members of a workspace who may act on its controllers: operators and above. */
+  ofWorkspace(workspaceId: string, transaction: Transaction): Promise<Person[]>
+  person(userId: string, transaction?: Transaction): Promise<Person | null>
+  /** What the controller is called now; null when it was deleted. */
+  controllerName(controllerId: string, transaction: Transaction): Promise<string | null>
+}
+
+/** Who is told, and of what. */
+export function createAudience(db: Sequelize): Audience {
+  return {
+    ofWorkspace: (workspaceId, transaction) =>
+      rows<Person>(
+        db,
+        `SELECT ${PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
+         WHERE m.workspace_id = $workspaceId AND m.role IN ('owner', 'admin', 'operator') ORDER BY u.id`,
+        { workspaceId },
+        transaction,
+      ),
+    person: (userId, transaction) =>
+      firstRow<Person>(db, `SELECT ${PERSON} FROM users u WHERE u.id = $userId`, { userId }, transaction),
+    controllerName: async (controllerId, transaction) => {
+      const row = await firstRow<{ name: string }>(
+        db,
+        'SELECT name FROM controllers WHERE id = $controllerId AND deleted_at IS NULL',
+        { controllerId },
+        transaction,
+      )
+      return row?.name ?? null
+    },
+  }
+}
