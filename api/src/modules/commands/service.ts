@@ -5,10 +5,12 @@
 import { appError } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
+import { V1_LIMITS } from '@wmoc/protocol/messages'
 import type { Transaction } from 'sequelize'
-import { cleanJson, cleanText } from '#src/kernel/clean-text.ts'
+import { z } from 'zod'
+import { cleanJson, cleanText, jsonDepth } from '#src/kernel/clean-text.ts'
 import type { Json } from '#src/kernel/clean-text.ts'
-import { decodeCursor, encodeCursor } from '#src/kernel/cursor.ts'
+import { decodeCursor, encodeCursor, toPage } from '#src/kernel/cursor.ts'
 import type { RouteInput } from '#src/kernel/contract.ts'
 import type { AccessChecker, Kernel } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
@@ -47,6 +49,9 @@ export interface CommandsService {
   /** Removes history older than 90 days; answers how many. */
   purge(): Promise<number>
 }
+
+/** Cursor of the history: when the last one was made, and its id. */
+const POSITION = z.tuple([z.iso.datetime({ offset: true }), z.uuid()])
 
 const COLUMNS = `c.id, c.controller_id AS "controllerId", c.workspace_id AS "workspaceId", c.name, c.params, c.state,
   c.result, c.error, c.created_by AS "createdBy", c.created_at AS "createdAt", c.sent_at AS "sentAt",
@@ -162,7 +167,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
 
     async list(userId, controllerId, query) {
       await requireVisible(userId, controllerId)
-      const after = query.cursor === undefined ? null : decodeCursor(query.cursor, 'commands')
+      const after = decodeCursor(query.cursor, 'commands', POSITION)
       const found = await rows<CommandRow & { position: string }>(
         db,
         `${SELECT.replace(' FROM', `, to_json(c.created_at)#>>'{}' AS position FROM`)}
@@ -172,18 +177,14 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
         {
           controllerId,
           state: query.state ?? null,
-          value: after?.value ?? null,
-          after: after?.id ?? null,
+          value: after?.[0] ?? null,
+          after: after?.[1] ?? null,
           limit: query.limit + 1,
         },
       )
-      const items = found.slice(0, query.limit)
-      const last = items.at(-1)
-      const hasMore = found.length > query.limit && last !== undefined
-      return {
-        items: items.map(presentCommand),
-        nextCursor: hasMore ? encodeCursor({ value: last.position, id: last.id }, 'commands') : null,
-      }
+      return toPage(found, query.limit, presentCommand, (row) =>
+        encodeCursor('commands', [row.position, row.id]),
+      )
     },
 
     async get(userId, controllerId, commandId) {
@@ -247,7 +248,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
         id,
         controller_id: controllerId,
         ok,
-        result: result === undefined ? null : cleanJson(result),
+        result: result === undefined ? null : storable(result),
         error: ok || error === undefined ? null : cleanText(error, 1_000),
       }))
       return db.transaction(async (transaction) => {
@@ -303,4 +304,9 @@ function checkedParams(params: Json): Json {
   throw appError('validation_failed', {
     fields: [{ path: 'body.params', code: 'too_big', message: problem }],
   })
+}
+
+/** A device's result, or null where it is nested deeper than the protocol allows. */
+function storable(result: Json): Json {
+  return jsonDepth(result, V1_LIMITS.maxJsonDepth) > V1_LIMITS.maxJsonDepth ? null : cleanJson(result)
 }

@@ -1,12 +1,13 @@
 /** The part that both ways of activation share: a device becomes a workspace's controller, within the tier's limit. */
+import { appError } from '@wmoc/platform/errors'
 import { UniqueConstraintError } from 'sequelize'
-import type { Sequelize, Transaction } from 'sequelize'
+import type { ModelStatic, Sequelize, Transaction } from 'sequelize'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { Device } from './core/device.ts'
 import { columnsOf } from './model.ts'
 import type { ControllerModel, ControllerRow } from './model.ts'
 import { decideBinding } from './policy.ts'
-import type { ModelStatic } from 'sequelize'
+import type { WorkspaceLimits } from './tier-limits.ts'
 
 /** Rolls the transaction back and becomes the answer. */
 export class Refusal extends Error {
@@ -20,7 +21,8 @@ export class Refusal extends Error {
 export interface Binding {
   /** Serialises activations of one workspace; taken after the row of the token or code, before any other. */
   lockWorkspace(workspaceId: string, transaction: Transaction): Promise<void>
-  countActive(workspaceId: string, exceptId: string | null, transaction: Transaction): Promise<number>
+  /** Throws `Refusal` when the tier has no room for one more beside `exceptId`. */
+  requireRoom(workspaceId: string, exceptId: string | null, transaction: Transaction): Promise<void>
   /**
    * The controller that already has this MAC in the workspace (locked), or null when a new one may be made.
    * Throws `Refusal` when the MAC is somebody else's or the tier has no room.
@@ -31,13 +33,13 @@ export interface Binding {
   ): Promise<ControllerRow | null>
 }
 
-/** `limitOf` gives the number of controllers that a workspace's tier allows. */
+/** Binding of devices to workspaces. */
 export function createBinding(deps: {
   db: Sequelize
   Controller: ModelStatic<ControllerModel>
-  limitOf: (workspaceId: string, transaction: Transaction) => Promise<number>
+  limits: WorkspaceLimits
 }): Binding {
-  const { db, limitOf } = deps
+  const { db, limits } = deps
   const columns = columnsOf(deps.Controller)
 
   async function lockWorkspace(workspaceId: string, transaction: Transaction): Promise<void> {
@@ -49,7 +51,7 @@ export function createBinding(deps: {
     )
   }
 
-  async function countActive(workspaceId: string, exceptId: string | null, transaction: Transaction) {
+  async function requireRoom(workspaceId: string, exceptId: string | null, transaction: Transaction) {
     const row = await firstRow<{ count: number }>(
       db,
       `SELECT count(*)::int AS count FROM controllers
@@ -57,12 +59,13 @@ export function createBinding(deps: {
       { workspaceId, exceptId },
       transaction,
     )
-    return row?.count ?? 0
+    const limit = (await limits.of([workspaceId], transaction)).get(workspaceId)?.controllers ?? 0
+    if (row!.count >= limit) throw new Refusal('limit_reached')
   }
 
   return {
     lockWorkspace,
-    countActive,
+    requireRoom,
     async prepare({ workspaceId, device, ownId }, transaction) {
       await lockWorkspace(workspaceId, transaction)
       const existing =
@@ -77,11 +80,17 @@ export function createBinding(deps: {
       const decision = decideBinding(existing, workspaceId)
       if (decision === 'taken') throw new Refusal('mac_taken')
       if (decision === 'renew') return existing
-      const active = await countActive(workspaceId, ownId, transaction)
-      if (active >= (await limitOf(workspaceId, transaction))) throw new Refusal('limit_reached')
+      await requireRoom(workspaceId, ownId, transaction)
       return null
     },
   }
+}
+
+/** The error that a person gets for a refusal; any other error as it is. */
+export function asAppError(error: unknown): unknown {
+  const reason = refusalOf(error)
+  if (reason === 'limit_reached') return appError('tier_limit_reached')
+  return reason === 'mac_taken' ? appError('mac_taken') : error
 }
 
 /** The refusal that an error stands for; another workspace may have taken the MAC between our look and our write. */

@@ -8,10 +8,11 @@ import { appError } from '@wmoc/platform/errors'
 import { randomToken, safeEqual, sha256Hex, uuidv7 } from '@wmoc/platform/ids'
 import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import type { ModelStatic, Transaction } from 'sequelize'
+import { cleanText } from '#src/kernel/clean-text.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { ControllerAccess } from './access.ts'
-import { refusalOf } from './binding.ts'
+import { asAppError } from './binding.ts'
 import type { Binding } from './binding.ts'
 import type { ClaimPreview, Controller } from './contract.ts'
 import { cleanDevice, defaultName, macTail } from './core/device.ts'
@@ -297,7 +298,8 @@ export function createCodeActivation(deps: {
         model: claim.model,
         firmwareVersion: claim.firmwareVersion,
         macTail: macTail(claim.macAddress),
-        samePublicAddress: limitKeyOfAddress(claim.remoteAddress) === limitKeyOfAddress(claimant.remoteAddress),
+        samePublicAddress:
+          limitKeyOfAddress(claim.remoteAddress) === limitKeyOfAddress(claimant.remoteAddress),
         expiresAt: claim.expiresAt.toISOString(),
       }
     },
@@ -307,14 +309,11 @@ export function createCodeActivation(deps: {
       if (home === null) throw appError('forbidden')
       const claim = await look(code, claimant)
       try {
-        const target = { ...claimant, workspaceId: home.workspaceId, name }
+        const target = { ...claimant, workspaceId: home.workspaceId, name: name && cleanText(name) }
         const row = await db.transaction((transaction) => confirmIn(claim.id, target, transaction))
         return presentController(row, home.role)
       } catch (error) {
-        const reason = refusalOf(error)
-        if (reason === 'limit_reached') throw appError('tier_limit_reached')
-        if (reason === 'mac_taken') throw appError('mac_taken')
-        throw error
+        throw asAppError(error)
       }
     },
 

@@ -9,7 +9,7 @@ import { columnsOf } from './model.ts'
 import type { ControllerModel, ControllerRow } from './model.ts'
 import { presentRecord } from './presenter.ts'
 import type { DeviceSecrets } from './secrets.ts'
-import type { TierLimits } from './tier-limits.ts'
+import type { WorkspaceLimits } from './tier-limits.ts'
 
 /** What a controller takes over from the device that was just activated. */
 export type Installed = Pick<
@@ -35,14 +35,14 @@ export function createRecords(deps: {
   kernel: Kernel
   Controller: ModelStatic<ControllerModel>
   secrets: DeviceSecrets
-  tiers: TierLimits
+  limits: WorkspaceLimits
 }): Records {
-  const { kernel, secrets, tiers } = deps
+  const { kernel, secrets } = deps
   const { db } = kernel
   const columns = columnsOf(deps.Controller)
 
   async function present(row: ControllerRow, transaction?: Transaction): Promise<ControllerRecord> {
-    const limits = await tiers.ofWorkspaces([row.workspaceId], transaction)
+    const limits = await deps.limits.of([row.workspaceId], transaction)
     return presentRecord(row, limits.get(row.workspaceId)!.requestsPerMinute)
   }
 
@@ -67,7 +67,7 @@ export function createRecords(deps: {
            AND (is_active OR deleted_at IS NOT NULL)`,
         { ids, labels },
       )
-      const limits = await tiers.ofWorkspaces([...new Set(found.map((row) => row.workspaceId))])
+      const limits = await deps.limits.of([...new Set(found.map((row) => row.workspaceId))])
       return {
         controllers: found.map((row) => presentRecord(row, limits.get(row.workspaceId)!.requestsPerMinute)),
       }

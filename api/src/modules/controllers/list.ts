@@ -1,5 +1,7 @@
 /** The query behind the list: search, filters and keyset pages. Every piece of SQL comes from here, never from a caller. */
 import { cleanText } from '#src/kernel/clean-text.ts'
+import { decodeCursor } from '#src/kernel/cursor.ts'
+import { z } from 'zod'
 import type { RouteInput } from '#src/kernel/contract.ts'
 import type { controllers } from './contract.ts'
 
@@ -7,14 +9,21 @@ export type ListQuery = RouteInput<(typeof controllers.routes)['list']>['query']
 type Sort = ListQuery['sort']
 
 /** Sort expressions over `controllers c`; never null, so that a keyset can go on from any row. */
-const NAME = { sql: 'lower(c.name)', type: 'text' }
-const LAST_SEEN = { sql: `coalesce(c.last_seen_at, 'epoch')`, type: 'timestamptz' }
-const CREATED = { sql: 'c.created_at', type: 'timestamptz' }
+const NAME = { sql: 'lower(c.name)', type: 'text', value: z.string().max(200) }
+const LAST_SEEN = {
+  sql: `coalesce(c.last_seen_at, 'epoch')`,
+  type: 'timestamptz',
+  value: z.iso.datetime({ offset: true }),
+}
+const CREATED = { sql: 'c.created_at', type: 'timestamptz', value: z.iso.datetime({ offset: true }) }
 const STATUS = {
   sql: `CASE WHEN NOT c.is_active THEN 2 WHEN c.status = 'online' THEN 0 ELSE 1 END`,
   type: 'int',
+  value: z.string().regex(/^[012]$/),
 }
-const SORTS: Readonly<Record<Sort, { readonly sql: string; readonly type: string }>> = {
+const SORTS: Readonly<
+  Record<Sort, { readonly sql: string; readonly type: string; readonly value: z.ZodType<string> }>
+> = {
   name: NAME,
   '-name': NAME,
   lastSeenAt: LAST_SEEN,
@@ -33,16 +42,11 @@ export interface ListPlan {
   readonly bind: Readonly<Record<string, unknown>>
 }
 
-/** Where the last page ended: the sort value as text, and the id that breaks ties. */
-export interface ListPosition {
-  readonly value: string
-  readonly id: string
-}
-
-/** Conditions and order for a list query; `after` is where the page before ended. */
-export function planList(query: ListQuery, after: ListPosition | null): ListPlan {
+/** Conditions and order for a list query. Throws 400 `invalid_cursor`. */
+export function planList(query: ListQuery): ListPlan {
   const descending = query.sort.startsWith('-')
   const sort = SORTS[query.sort]
+  const after = decodeCursor(query.cursor, query.sort, z.tuple([sort.value, z.uuid()]))
   const direction = descending ? 'DESC' : 'ASC'
   const conditions: string[] = []
   const bind: Record<string, unknown> = {}
@@ -63,8 +67,8 @@ export function planList(query: ListQuery, after: ListPosition | null): ListPlan
   }
   if (after !== null) {
     conditions.push(`(${sort.sql}, c.id) ${descending ? '<' : '>'} ($value::${sort.type}, $after::uuid)`)
-    bind.value = after.value
-    bind.after = after.id
+    bind.value = after[0]
+    bind.after = after[1]
   }
   return {
     where: conditions.map((condition) => ` AND (${condition})`).join(''),

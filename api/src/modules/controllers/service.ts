@@ -4,7 +4,7 @@ import type { Role } from '@wmoc/protocol/control-plane'
 import type { ModelStatic, Transaction } from 'sequelize'
 import { cleanJson, cleanText } from '#src/kernel/clean-text.ts'
 import type { RouteInput, RouteOutput } from '#src/kernel/contract.ts'
-import { decodeCursor, encodeCursor } from '#src/kernel/cursor.ts'
+import { encodeCursor, toPage } from '#src/kernel/cursor.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { ControllerAccess } from './access.ts'
@@ -91,20 +91,19 @@ export function createControllersService(deps: {
 
   return {
     async list(userId, query) {
-      const plan = planList(query, query.cursor === undefined ? null : decodeCursor(query.cursor, query.sort))
+      const plan = planList(query)
       const found = await rows<Visible & { sortValue: string }>(
         db,
         `${joined.replace('m.role', `m.role, ${plan.sortValue} AS "sortValue"`)}${plan.where}
          ORDER BY ${plan.orderBy} LIMIT $limit`,
         { userId, ...plan.bind, limit: query.limit + 1 },
       )
-      const items = found.slice(0, query.limit)
-      const last = items.at(-1)
-      const hasMore = found.length > query.limit && last !== undefined
-      return {
-        items: items.map((row) => presentController(row, row.role)),
-        nextCursor: hasMore ? encodeCursor({ value: last.sortValue, id: last.id }, query.sort) : null,
-      }
+      return toPage(
+        found,
+        query.limit,
+        (row) => presentController(row, row.role),
+        (row) => encodeCursor(query.sort, [row.sortValue, row.id]),
+      )
     },
 
     async summary(userId) {

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { appError } from '@wmoc/platform/errors'
 import { randomToken, uuidv7 } from '@wmoc/platform/ids'
 import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
+import { cleanText } from '#src/kernel/clean-text.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { ModelStatic, Transaction } from 'sequelize'
 import type { ControllerAccess } from './access.ts'
-import { refusalOf } from './binding.ts'
+import { asAppError, refusalOf } from './binding.ts'
 import type { Binding } from './binding.ts'
 import type { ActivationToken } from './contract.ts'
 import { cleanDevice, defaultName, UNNAMED } from './core/device.ts'
@@ -40,7 +41,6 @@ interface Deps {
   readonly binding: Binding
   readonly secrets: DeviceSecrets
   readonly records: Records
-  readonly limitOf: (workspaceId: string, transaction: Transaction) => Promise<number>
 }
 
 /** Activation by token. */
@@ -130,12 +130,7 @@ export function createTokenActivation(deps: Deps): TokenActivation {
     return row === null ? 'invalid' : 'expired'
   }
 
-  async function requireRoom(workspaceId: string, transaction: Transaction): Promise<void> {
-    await binding.lockWorkspace(workspaceId, transaction)
-    const limit = await deps.limitOf(workspaceId, transaction)
-    if ((await binding.countActive(workspaceId, null, transaction)) >= limit) {
-      throw appError('tier_limit_reached', { detail: `The tier allows ${limit} controllers.` })
-    }
+  async function requireFewTokens(workspaceId: string, transaction: Transaction): Promise<void> {
     const open = await firstRow<{ count: number }>(
       db,
       `SELECT count(*)::int AS count FROM controllers
@@ -150,6 +145,25 @@ export function createTokenActivation(deps: Deps): TokenActivation {
     }
   }
 
+  /** The row that waits for the device with this token. */
+  async function createPending(row: ControllerRow, remoteAddress: string, transaction: Transaction) {
+    const { workspaceId } = row
+    await binding.lockWorkspace(workspaceId, transaction)
+    await binding.requireRoom(workspaceId, null, transaction)
+    await requireFewTokens(workspaceId, transaction)
+    await deps.Controller.create(row, { transaction })
+    await kernel.audit.record(
+      {
+        workspaceId,
+        actorId: row.userId,
+        action: 'controller.token_created',
+        target: `controller:${row.id}`,
+        remoteAddress,
+      },
+      transaction,
+    )
+  }
+
   return {
     async createToken({ userId, name, remoteAddress }) {
       const home = workspaceForClaim(await access.memberships(userId))
@@ -158,31 +172,19 @@ export function createTokenActivation(deps: Deps): TokenActivation {
       const token = randomToken(32)
       const now = kernel.clock()
       const expiresAt = new Date(now.getTime() + TOKEN_TTL_MS)
-      const row = await db.transaction(async (transaction) => {
-        await requireRoom(workspaceId, transaction)
-        const created = await deps.Controller.create(
-          pendingController({
-            userId,
-            workspaceId,
-            name: name ?? UNNAMED,
-            now,
-            activationToken: secrets.tokenHash(token),
-            expiresAt,
-          }),
-          { transaction },
-        )
-        await kernel.audit.record(
-          {
-            workspaceId,
-            actorId: userId,
-            action: 'controller.token_created',
-            target: `controller:${created.id}`,
-            remoteAddress,
-          },
-          transaction,
-        )
-        return created.get()
+      const row = pendingController({
+        userId,
+        workspaceId,
+        name: name === undefined ? UNNAMED : cleanText(name),
+        now,
+        activationToken: secrets.tokenHash(token),
+        expiresAt,
       })
+      try {
+        await db.transaction((transaction) => createPending(row, remoteAddress, transaction))
+      } catch (error) {
+        throw asAppError(error)
+      }
       const publicUrl = kernel.config.PUBLIC_URL
       return {
         kind: 'token',

@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import type { AccessChecker, Kernel, Module } from '#src/kernel/module.ts'
+import { commands } from './contract.ts'
+import { defineCommandModel } from './model.ts'
+import { commandHandlers } from './routes.ts'
+import { createCommandsService } from './service.ts'
+import type { CommandsService } from './service.ts'
+
+export interface CommandsModule extends Module {
+  readonly service: CommandsService
+}
+
+/** Commands for controllers. */
+export function createCommandsModule(kernel: Kernel, access: AccessChecker): CommandsModule {
+  defineCommandModel(kernel.db)
+  const service = createCommandsService({ kernel, access })
+  const expire = async () => {
+    const expired = await service.expireDue()
+    if (expired > 0) kernel.log.info('commands', 'ended commands that ran out', { expired })
+  }
+  return {
+    name: 'commands',
+    routes: [{ contract: commands, handlers: commandHandlers(service) }],
+    register: () => {
+      kernel.jobs.handle('commands.expire', z.object({ runAt: z.int() }), expire)
+      // A safety net below the job that each command brings.
+      kernel.jobs.schedule('commands.expire-all', '* * * * *', expire)
+      kernel.jobs.schedule('commands.purge', '23 3 * * *', async () => {
+        await service.purge()
+      })
+    },
+    service,
+  }
+}

@@ -1,0 +1,61 @@
+import type { Kernel, Module } from '#src/kernel/module.ts'
+import { createControllerAccess } from './access.ts'
+import type { ControllerAccess } from './access.ts'
+import { createBinding } from './binding.ts'
+import { createCodeActivation } from './claims.ts'
+import type { CodeActivation } from './claims.ts'
+import { createConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { controllers } from './contract.ts'
+import { createRecords } from './credentials.ts'
+import type { Records } from './credentials.ts'
+import { createControllerUpkeep, registerControllerJobs } from './jobs.ts'
+import { defineControllerModels } from './model.ts'
+import { controllerHandlers } from './routes.ts'
+import { createDeviceSecrets } from './secrets.ts'
+import { createControllersService } from './service.ts'
+import { createWorkspaceLimits } from './tier-limits.ts'
+import { createTokenActivation } from './tokens.ts'
+import type { TokenActivation } from './tokens.ts'
+
+/** What other modules and the gateway's calls rest on. */
+export interface ControllersModule extends Module {
+  readonly access: ControllerAccess
+  readonly tokens: TokenActivation
+  readonly codes: CodeActivation
+  readonly records: Records
+  readonly connections: Connections
+}
+
+/** Controllers: activation, the list, credentials, who is connected. */
+export function createControllersModule(kernel: Kernel): ControllersModule {
+  const { db } = kernel
+  const { Controller, DeviceClaim } = defineControllerModels(db)
+  const access = createControllerAccess(db)
+  const secrets = createDeviceSecrets(kernel.config.DEVICE_CREDENTIAL_KEY)
+  const limits = createWorkspaceLimits(db, kernel.clock)
+  const binding = createBinding({ db, Controller, limits })
+  const records = createRecords({ kernel, Controller, secrets, limits })
+  const tokens = createTokenActivation({ kernel, Controller, access, binding, secrets, records })
+  const codes = createCodeActivation({
+    kernel,
+    Controller,
+    DeviceClaim,
+    access,
+    binding,
+    secrets,
+    records,
+  })
+  const service = createControllersService({ kernel, Controller, access, records })
+  const connections = createConnections(kernel)
+  return {
+    name: 'controllers',
+    routes: [{ contract: controllers, handlers: controllerHandlers({ service, tokens, codes }) }],
+    register: () => registerControllerJobs(kernel, createControllerUpkeep(kernel), connections),
+    access,
+    tokens,
+    codes,
+    records,
+    connections,
+  }
+}

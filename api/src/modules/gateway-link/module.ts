@@ -1,0 +1,30 @@
+/** The gateway's calls on the internal listener, each a service of the module that owns the rows. */
+import type { ControlPlaneCall, ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
+import type { Module } from '#src/kernel/module.ts'
+import type { CommandsModule } from '#src/modules/commands/module.ts'
+import type { ControllersModule } from '#src/modules/controllers/module.ts'
+
+type Calls = {
+  readonly [C in ControlPlaneCall]: (input: ControlPlaneInput<C>) => Promise<ControlPlaneOutput<C>>
+}
+
+/** `ingest` belongs to telemetry, `sessions/*` to auth. */
+type OwnCalls = Omit<Calls, 'ingest' | 'sessions/identify' | 'sessions/alive'>
+
+/** Binds the calls to the services. */
+export function createGatewayLinkModule(controllers: ControllersModule, commands: CommandsModule): Module {
+  const { tokens, codes, records, connections, access } = controllers
+  const internal: OwnCalls = {
+    'activations/redeem': (input) => tokens.redeem(input),
+    'activations/open': (input) => codes.open(input),
+    'activations/collect': (input) => codes.collect(input),
+    'controllers/lookup': (input) => records.lookup(input),
+    'credentials/issue': ({ controllerId }) => records.issue(controllerId),
+    'credentials/promote': ({ controllerId, verifier }) => records.promote(controllerId, verifier),
+    'access/check': async ({ checks }) => ({ roles: await access.rolesOnControllers(checks) }),
+    events: (input) => connections.accept(input),
+    'commands/take': (input) => commands.service.take(input),
+    'commands/results': (input) => commands.service.results(input),
+  }
+  return { name: 'gateway-link', routes: [], internal }
+}
