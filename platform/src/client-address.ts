@@ -15,7 +15,9 @@ export function clientAddress(
 ): string {
   const peer = plainAddress(socketAddress ?? '')
   if (trustedHops <= 0 || forwardedFor === undefined) return peer
-  const hops = (Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor).split(',').map((hop) => hop.trim())
+  const hops = (Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
+    .split(',')
+    .map((hop) => hop.trim())
   const claimed = hops.at(-trustedHops)
   return claimed === undefined || claimed === '' || !looksLikeAddress(claimed) ? peer : plainAddress(claimed)
 }

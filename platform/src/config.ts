@@ -49,12 +49,16 @@ export function defineConfig<const V extends Readonly<Record<string, Variable>>>
         else problems.push(`  ${name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`)
       }
       if (problems.length > 0) {
-        throw new ConfigError(`${definition.name} cannot start, the environment is wrong:\n${problems.join('\n')}`)
+        throw new ConfigError(
+          `${definition.name} cannot start, the environment is wrong:\n${problems.join('\n')}`,
+        )
       }
       return config as ConfigOf<V>
     },
     help() {
-      const lines = entries.map(([name, variable]) => `  ${name}${defaultOf(variable)}\n      ${variable.description}`)
+      const lines = entries.map(
+        ([name, variable]) => `  ${name}${defaultOf(variable)}\n      ${variable.description}`,
+      )
       return `${definition.name}: ${definition.description}\n\nEnvironment variables:\n${lines.join('\n')}\n`
     },
     redact(config) {
@@ -76,7 +80,10 @@ function defaultOf(variable: Variable): string {
 }
 
 /** Prints the help and ends the process where the arguments ask for it. */
-export function handleHelp(definition: { help(): string }, argv: readonly string[] = process.argv.slice(2)): void {
+export function handleHelp(
+  definition: { help(): string },
+  argv: readonly string[] = process.argv.slice(2),
+): void {
   if (!argv.includes('--help') && !argv.includes('-h')) return
   process.stdout.write(definition.help())
   process.exit(0)

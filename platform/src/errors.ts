@@ -71,7 +71,10 @@ export class AppError extends Error {
   readonly retryAfterMs: number | undefined
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
-    super(details.detail ?? ERRORS[code].title, details.cause === undefined ? undefined : { cause: details.cause })
+    super(
+      details.detail ?? ERRORS[code].title,
+      details.cause === undefined ? undefined : { cause: details.cause },
+    )
     this.name = 'AppError'
     this.code = code
     this.status = ERRORS[code].status

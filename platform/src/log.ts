@@ -159,7 +159,10 @@ function cleanValue(value: unknown, name: string): unknown {
 
 function stringify(value: unknown): string {
   try {
-    return JSON.stringify(value, (name, inner: unknown) => (SECRET_NAME.test(name) ? '[redacted]' : inner)) ?? String(value)
+    return (
+      JSON.stringify(value, (name, inner: unknown) => (SECRET_NAME.test(name) ? '[redacted]' : inner)) ??
+      String(value)
+    )
   } catch {
     return '[not serialisable]'
   }

@@ -28,7 +28,8 @@ export function createMetrics(process_: string): Metrics {
     registry,
     counter: (name, help, labelNames = []) =>
       new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
-    gauge: (name, help, labelNames = []) => new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] }),
+    gauge: (name, help, labelNames = []) =>
+      new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] }),
     histogram: (name, help, options = {}) =>
       new Histogram({
         name,

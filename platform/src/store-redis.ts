@@ -1,0 +1,210 @@
+/** The shared store on Redis 6.2 or newer, or Valkey. What must be one step is a Lua script with the server's clock. */
+import { Redis } from 'ioredis'
+import { appError } from './errors.ts'
+import { gcra } from './gcra.ts'
+import type { Logger } from './log.ts'
+import type { LimitRule, Presence, Store } from './store.ts'
+
+const presenceKey = (controllerId: string) => `wmoc:presence:${controllerId}`
+
+/** KEYS[1] the bucket; ARGV interval ms, tolerance ms, cost. Returns {allowed, tat before, now}: the figures follow in `gcra`. */
+const LIMIT = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
+local base = math.max(tat, now)
+local next = base + tonumber(ARGV[1]) * tonumber(ARGV[3])
+if next - tonumber(ARGV[2]) <= now then
+  redis.call('SET', KEYS[1], string.format('%.3f', next), 'PX', math.ceil(next - now) + 1)
+end
+return {tostring(tat), tostring(now)}`
+
+/** KEYS[1] the entry; ARGV shard, least epoch, ttl ms. Returns {epoch, previous shard or '', previous epoch}. */
+const CLAIM = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'shard', 'epoch')
+local epoch = math.max(tonumber(held[2] or '0') + 1, tonumber(ARGV[2]), now)
+redis.call('HSET', KEYS[1], 'shard', ARGV[1], 'epoch', string.format('%d', epoch))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {string.format('%d', epoch), held[1] or '', held[2] or '0'}`
+
+/** KEYS the entries; ARGV shard, ttl ms, then an epoch for each. A lost entry is set again. Returns 1 or 0 for each. */
+const RENEW = `
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local mine = tonumber(ARGV[i + 2])
+  local held = tonumber(redis.call('HGET', key, 'epoch') or '0')
+  if held > mine then
+    answers[i] = 0
+  else
+    if held < mine then redis.call('HSET', key, 'shard', ARGV[1], 'epoch', ARGV[i + 2]) end
+    redis.call('PEXPIRE', key, ARGV[2])
+    answers[i] = 1
+  end
+end
+return answers`
+
+const RELEASE = `
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`
+
+const INCREMENT = `
+local value = redis.call('INCR', KEYS[1])
+if value == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return value`
+
+interface Scripts {
+  wmocLimit(key: string, intervalMs: number, toleranceMs: number, cost: number): Promise<[string, string]>
+  wmocClaim(key: string, shard: string, atLeast: number, ttlMs: number): Promise<[string, string, string]>
+  wmocRenew(count: number, ...args: (string | number)[]): Promise<number[]>
+  wmocRelease(key: string, epoch: number): Promise<number>
+  wmocIncrement(key: string, ttlMs: number): Promise<number>
+}
+
+const COMMAND_TIMEOUT_MS = 2_000
+const RECONNECT_MAX_MS = 2_000
+
+/**
+ * Connects in the background: while Redis is away every call fails at once with `dependency_unavailable`, and
+ * subscriptions come back by themselves.
+ */
+export function createRedisStore(options: { url: string; log: Logger; name: string }): Store {
+  const common = {
+    connectionName: options.name,
+    retryStrategy: (attempt: number) =>
+      Math.random() * Math.min(RECONNECT_MAX_MS, 50 * 2 ** Math.min(attempt, 6)),
+    maxRetriesPerRequest: 0,
+  }
+  const main = new Redis(options.url, {
+    ...common,
+    enableOfflineQueue: true,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+  })
+  const subscriber = new Redis(options.url, { ...common, autoResubscribe: true, enableReadyCheck: true })
+  main.defineCommand('wmocLimit', { numberOfKeys: 1, lua: LIMIT })
+  main.defineCommand('wmocClaim', { numberOfKeys: 1, lua: CLAIM })
+  main.defineCommand('wmocRenew', { lua: RENEW })
+  main.defineCommand('wmocRelease', { numberOfKeys: 1, lua: RELEASE })
+  main.defineCommand('wmocIncrement', { numberOfKeys: 1, lua: INCREMENT })
+  const scripts = main as unknown as Scripts
+
+  for (const connection of [main, subscriber]) {
+    let isDown = false
+    connection.on('error', (error: Error) => {
+      if (!isDown) options.log.warn('store', 'Redis is away, reconnecting', { error })
+      isDown = true
+    })
+    connection.on('ready', () => {
+      if (isDown) options.log.info('store', 'Redis is back')
+      isDown = false
+    })
+  }
+
+  const listeners = new Map<string, Set<(message: string) => void>>()
+  subscriber.on('message', (channel: string, message: string) => {
+    for (const listener of listeners.get(channel) ?? []) listener(message)
+  })
+
+  async function call<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      throw appError('dependency_unavailable', {
+        detail: 'the shared store is away',
+        retryAfterMs: 2_000,
+        cause,
+      })
+    }
+  }
+
+  return {
+    kind: 'redis',
+    get: (key) => call(() => main.get(key)),
+    set: (key, value, { ttlMs, ifAbsent }) =>
+      call(async () => {
+        const answer =
+          ifAbsent === true
+            ? await main.set(key, value, 'PX', ttlMs, 'NX')
+            : await main.set(key, value, 'PX', ttlMs)
+        return answer === 'OK'
+      }),
+    take: (key) => call(() => main.getdel(key)),
+    delete: (...keys) => call(async () => (keys.length === 0 ? 0 : main.del(...keys))),
+    increment: (key, ttlMs) => call(() => scripts.wmocIncrement(key, ttlMs)),
+    limit: (key, rule: LimitRule, cost = 1) =>
+      call(async () => {
+        const intervalMs = rule.periodMs / rule.count
+        const [tat, now] = await scripts.wmocLimit(
+          `wmoc:limit:${key}`,
+          intervalMs,
+          intervalMs * rule.burst,
+          cost,
+        )
+        return gcra(Number(tat), Number(now), rule, cost).result
+      }),
+    claimPresence: (controllerId, { shard, atLeast, ttlMs }) =>
+      call(async () => {
+        const [epoch, heldBy, heldEpoch] = await scripts.wmocClaim(
+          presenceKey(controllerId),
+          shard,
+          atLeast,
+          ttlMs,
+        )
+        return {
+          epoch: Number(epoch),
+          previous: heldBy === '' ? null : { shard: heldBy, epoch: Number(heldEpoch) },
+        }
+      }),
+    renewPresence: (shard, entries, ttlMs) =>
+      call(async () => {
+        if (entries.length === 0) return []
+        const keys = entries.map((entry) => presenceKey(entry.controllerId))
+        const epochs = entries.map((entry) => entry.epoch)
+        return (await scripts.wmocRenew(keys.length, ...keys, shard, ttlMs, ...epochs)).map(
+          (answer) => answer === 1,
+        )
+      }),
+    releasePresence: (controllerId, epoch) =>
+      call(async () => (await scripts.wmocRelease(presenceKey(controllerId), epoch)) === 1),
+    getPresence: (controllerIds) =>
+      call(async () => {
+        const pipeline = main.pipeline()
+        for (const id of controllerIds) pipeline.hmget(presenceKey(id), 'shard', 'epoch')
+        const rows = (await pipeline.exec()) ?? []
+        return rows.map(([error, row]): Presence | null => {
+          if (error !== null) throw error
+          const [shard, epoch] = row as [string | null, string | null]
+          return shard === null || epoch === null ? null : { shard, epoch: Number(epoch) }
+        })
+      }),
+    publish: (channel, message) =>
+      call(async () => {
+        await main.publish(channel, message)
+      }),
+    subscribe: async (channel, listener) => {
+      const present = listeners.get(channel)
+      if (present === undefined) {
+        listeners.set(channel, new Set([listener]))
+        await call(() => subscriber.subscribe(channel))
+      } else {
+        present.add(listener)
+      }
+      return async () => {
+        const rest = listeners.get(channel)
+        rest?.delete(listener)
+        if (rest?.size !== 0) return
+        listeners.delete(channel)
+        await subscriber.unsubscribe(channel).catch(() => undefined)
+      }
+    },
+    ping: () =>
+      call(async () => {
+        await main.ping()
+      }),
+    close: async () => {
+      main.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
