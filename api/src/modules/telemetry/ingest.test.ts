@@ -143,7 +143,7 @@ suite('ingest', () => {
 
   test('holds what hostile devices send, next to their neighbours', async () => {
     const [id, neighbour] = controllerIds.splice(0, 2)
-    const nested = (depth: number): never => JSON.parse(`${'['.repeat(depth)}1${']'.repeat(depth)}`)
+    const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}1${']'.repeat(depth)}`)
     const values = [
       'a\0b',
       '\uD800',

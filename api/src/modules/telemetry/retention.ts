@@ -1,5 +1,7 @@
 import type { Sequelize } from 'sequelize'
 import { firstRow, rows } from '#src/kernel/rows.ts'
+import { effectiveTier, type TIER_LIMITS } from '#src/kernel/tiers.ts'
+import type { Tier } from '../auth/contract.ts'
 import { DAILY_TABLES, type Partitions } from './partitions.ts'
 
 const DAY_MS = 86_400_000
@@ -22,36 +24,43 @@ export interface RetentionResult {
 }
 
 /**
- * Deletes what is older than the owner's tier keeps. Whole days that are too old for everybody leave as partitions;
- * the rest row by row. `retentionDays` answers for a controller's owner. Idempotent; takes up where it was stopped.
+ * Deletes what is older than the tier of the controller's owner keeps. Days that are too old for everybody leave as
+ * partitions; the rest row by row. Idempotent; takes up where it was stopped.
  */
-export function createRetention(deps: {
+export function createRetention({
+  db,
+  partitions,
+  limits,
+}: {
   db: Sequelize
   partitions: Partitions
-  /** Days of metrics that each tier keeps. */
-  daysByController: (controllerIds: readonly string[]) => Promise<ReadonlyMap<string, number>>
-  /** The longest of all tiers. */
-  maxDays: number
+  limits: typeof TIER_LIMITS
 }): { run(now: Date): Promise<RetentionResult> } {
-  const { db, partitions, daysByController, maxDays } = deps
-
   async function dropPartitions(now: Date): Promise<number> {
-    const before = new Date(now.getTime() - maxDays * DAY_MS)
+    const longest = Math.max(...Object.values(limits).map((limit) => limit.metricsRetentionDays))
     let dropped = 0
-    for (const table of DAILY_TABLES) dropped += (await partitions.dropOlderThan(table, before)).length
+    for (const table of DAILY_TABLES) {
+      dropped += (await partitions.dropOlderThan(table, new Date(now.getTime() - longest * DAY_MS))).length
+    }
     return dropped
   }
 
   async function deleteByTier(now: Date): Promise<number> {
     let deleted = 0
     for (let after: string | null = null; ;) {
-      const ids: string[] = await controllersAfter(db, after)
-      if (ids.length === 0) return deleted
-      const days = await daysByController(ids)
-      for (const [kept, own] of Map.groupBy(ids, (id) => days.get(id) ?? maxDays)) {
-        deleted += await deleteOlder(db, own, new Date(now.getTime() - kept * DAY_MS))
+      const owned: Owned[] = await controllersAfter(db, after)
+      for (const [tier, own] of Map.groupBy(owned, (row) =>
+        effectiveTier(row.tier, row.tierExpiresAt, now),
+      )) {
+        const before = new Date(now.getTime() - limits[tier].metricsRetentionDays * DAY_MS)
+        deleted += await deleteOlder(
+          db,
+          own.map(({ id }) => id),
+          before,
+        )
       }
-      after = ids.at(-1) ?? null
+      after = owned.at(-1)?.id ?? null
+      if (after === null) return deleted
     }
   }
 
@@ -67,13 +76,20 @@ export function createRetention(deps: {
   }
 }
 
-async function controllersAfter(db: Sequelize, after: string | null): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+interface Owned {
+  readonly id: string
+  readonly tier: Tier
+  readonly tierExpiresAt: Date | null
+}
+
+async function controllersAfter(db: Sequelize, after: string | null): Promise<Owned[]> {
+  return rows<Owned>(
     db,
-    'SELECT id FROM controllers WHERE $after::uuid IS NULL OR id > $after ORDER BY id LIMIT $limit',
+    `SELECT c.id, u.subscription_tier AS tier, u.subscription_expires_at AS "tierExpiresAt"
+     FROM controllers c JOIN workspaces w ON w.id = c.workspace_id JOIN users u ON u.id = w.owner_id
+     WHERE $after::uuid IS NULL OR c.id > $after ORDER BY c.id LIMIT $limit`,
     { after, limit: CONTROLLERS_PER_STEP },
   )
-  return found.map(({ id }) => id)
 }
 
 async function deleteOlder(db: Sequelize, ids: readonly string[], before: Date): Promise<number> {

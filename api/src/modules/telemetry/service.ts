@@ -1,6 +1,7 @@
 import { appError } from '@wmoc/platform/errors'
 import { z } from 'zod'
 import type { RouteInput, RouteOutput } from '#src/kernel/contract.ts'
+import { decodeCursor, encodeCursor, toPage } from '#src/kernel/cursor.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import type { telemetry } from './contract.ts'
 import { comfortableStep, finestStep, stepFits } from './core/steps.ts'
@@ -49,22 +50,22 @@ export function createTelemetryService({ db, clock }: Pick<Kernel, 'db' | 'clock
     },
     metricTypes: async (id) => ({ items: await latestValues(db, id, MAX_TYPES) }),
     logs: async (id, query) => {
+      const before = decodeCursor(query.cursor, LOGS_SORT, LogsCursor)
       const found = await findLogs(db, {
         controllerId: id,
         from: query.from === undefined ? null : new Date(query.from),
         to: query.to === undefined ? null : new Date(query.to),
         level: query.level ?? null,
         text: query.text || null,
-        before: query.cursor === undefined ? null : decodeCursor('logs', query.cursor, LogsCursor),
+        before: before && { timestamp: before[0], id: before[1] },
         limit: query.limit + 1,
       })
-      const items = found.slice(0, query.limit)
-      const last = items.at(-1)
-      const more = found.length > query.limit && last
-      return {
-        items,
-        nextCursor: more ? encodeCursor('logs', { timestamp: last.timestamp, id: last.id }) : null,
-      }
+      return toPage(
+        found,
+        query.limit,
+        (entry) => entry,
+        (last) => encodeCursor(LOGS_SORT, [last.timestamp, last.id]),
+      )
     },
   }
 
@@ -73,7 +74,8 @@ export function createTelemetryService({ db, clock }: Pick<Kernel, 'db' | 'clock
   }
 }
 
-const LogsCursor = z.object({ timestamp: z.iso.datetime(), id: z.uuid() })
+const LOGS_SORT = 'logs.newest'
+const LogsCursor = z.tuple([z.iso.datetime(), z.uuid()])
 
 function tooWide(rangeMs: number): Error {
   const fits = finestStep(rangeMs)

@@ -4,7 +4,7 @@ import { daysOf, eventTime, MAX_PAST_MS, metricRows } from './normalize.ts'
 
 const NOW = Date.parse('2026-11-21T12:00:00Z')
 const CONTROLLER = '0190a000-0000-7000-8000-000000000001'
-const batch = (items: { type: string; value: never | unknown; timestamp?: number | string }[]) => ({
+const batch = (items: { type: string; value: unknown; timestamp?: number | string }[]) => ({
   kind: 'metrics' as const,
   controllerId: CONTROLLER,
   stream: 's',

@@ -1,0 +1,12 @@
+import type { Handlers } from '#src/kernel/module.ts'
+import type { telemetry } from './contract.ts'
+import type { TelemetryService } from './service.ts'
+
+/** Contract → service. Whether the caller may read the controller was asked by the binding. */
+export function telemetryRoutes(service: TelemetryService): Handlers<typeof telemetry> {
+  return {
+    metrics: ({ params, query }) => service.metrics(params.id, query),
+    metricTypes: ({ params }) => service.metricTypes(params.id),
+    logs: ({ params, query }) => service.logs(params.id, query),
+  }
+}
