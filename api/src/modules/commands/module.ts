@@ -1,10 +1,11 @@
-import { z } from 'zod'
 import type { AccessChecker, Kernel, Module } from '#src/kernel/module.ts'
 import { commands } from './contract.ts'
 import { defineCommandModel } from './model.ts'
 import { commandHandlers } from './routes.ts'
 import { createCommandsService } from './service.ts'
 import type { CommandsService } from './service.ts'
+
+const EXPIRE_EVERY_MS = 3_000
 
 export interface CommandsModule extends Module {
   readonly service: CommandsService
@@ -22,9 +23,7 @@ export function createCommandsModule(kernel: Kernel, access: AccessChecker): Com
     name: 'commands',
     routes: [{ contract: commands, handlers: commandHandlers(service) }],
     register: () => {
-      kernel.jobs.handle('commands.expire', z.object({ runAt: z.int() }), expire)
-      // A safety net below the job that each command brings.
-      kernel.jobs.schedule('commands.expire-all', '* * * * *', expire)
+      kernel.jobs.every('commands.expire', EXPIRE_EVERY_MS, expire)
       kernel.jobs.schedule('commands.purge', '23 3 * * *', async () => {
         await service.purge()
       })

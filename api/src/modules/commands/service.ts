@@ -25,8 +25,6 @@ type Routes = (typeof commands)['routes']
 export const MAX_UNFINISHED = 100
 /** Commands that one `take` answers with; the rest come with the next. */
 const MAX_TAKEN = 2_000
-/** Expiry jobs of one controller-independent moment share a run: due times are rounded up to this. */
-const EXPIRY_STEP_MS = 5_000
 const HISTORY_MS = 90 * 86_400_000
 
 export interface CommandsService {
@@ -119,16 +117,16 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
       ttlMs: number
     },
     transaction: Transaction,
-  ): Promise<Changed & { expiresAt: Date }> {
+  ): Promise<Changed> {
     const now = kernel.clock()
-    const row = await firstRow<Changed & { expiresAt: Date }>(
+    const row = await firstRow<Changed>(
       db,
       `INSERT INTO commands AS c
          (id, controller_id, workspace_id, name, params, state, created_by, created_at, expires_at)
        SELECT $id, $controllerId, $workspaceId, $name, $params::jsonb, 'queued', $userId, $now, $expiresAt
        WHERE (SELECT count(*) FROM commands WHERE controller_id = $controllerId AND state IN ('queued', 'sent')
                 AND expires_at > $now) < $max
-       RETURNING ${CHANGED}, c.expires_at AS "expiresAt"`,
+       RETURNING ${CHANGED}`,
       {
         ...command,
         id: uuidv7(),
@@ -144,22 +142,16 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
   }
 
   return {
-    send(userId, controllerId, body) {
+    async send(userId, controllerId, body) {
       const params = cleanJson(checkedParams(body.params))
+      await requireVisible(userId, controllerId)
       return db.transaction(async (transaction) => {
-        await requireVisible(userId, controllerId)
         const workspaceId = await lockController(controllerId, transaction)
         const command = await insert(
           { userId, controllerId, workspaceId, name: body.name, params, ttlMs: body.ttlSec * 1_000 },
           transaction,
         )
         await emit(command, 'queued', transaction)
-        const runAt = Math.ceil(command.expiresAt.getTime() / EXPIRY_STEP_MS) * EXPIRY_STEP_MS
-        await kernel.jobs.enqueue(
-          'commands.expire',
-          { runAt },
-          { transaction, startAfter: new Date(runAt), singletonKey: String(runAt) },
-        )
         kernel.notifyGateway({ type: 'commands_queued', controllerId }, transaction)
         return presentCommand(await find(controllerId, command.id, transaction))
       })

@@ -50,6 +50,8 @@ export interface CodeActivation {
 /** Codes that one address (IPv6: one /64) may open: 60 at once, 60 in ten minutes. */
 const OPEN_RULE = { burst: 60, count: 60, periodMs: CODE_TTL_MS }
 
+const GUESS_LOCK_MS = 5_000
+
 /** Counters of wrong codes: by person and by address. */
 function wrongKeys(claimant: Claimant): string[] {
   return [
@@ -123,10 +125,32 @@ export function createCodeActivation(deps: {
     }
   }
 
+  /** One guess of a person at a time: many at once would all be answered before the first is counted. */
+  async function oneAtATime<T>(userId: string, task: () => Promise<T>): Promise<T> {
+    const key = `claim:guessing:${userId}`
+    if (!(await store.set(key, '1', { ttlMs: GUESS_LOCK_MS, ifAbsent: true }))) {
+      throw appError('rate_limited', { retryAfterMs: 1_000 })
+    }
+    try {
+      return await task()
+    } finally {
+      await store.delete(key).catch(() => 0)
+    }
+  }
+
   /** The live claim behind a code, counting who looks at it. */
-  async function look(code: string, claimant: Claimant): Promise<DeviceClaimRow> {
-    await requireGuessesLeft(claimant)
-    const claim = await db.transaction((transaction) =>
+  function look(code: string, claimant: Claimant): Promise<DeviceClaimRow> {
+    return oneAtATime(claimant.userId, async () => {
+      await requireGuessesLeft(claimant)
+      const claim = await countTry(code, claimant.userId)
+      if (claim !== null) return claim
+      await Promise.all(wrongKeys(claimant).map((key) => store.increment(key, WRONG_CODES_WINDOW_MS)))
+      throw appError('code_invalid')
+    })
+  }
+
+  function countTry(code: string, userId: string): Promise<DeviceClaimRow | null> {
+    return db.transaction((transaction) =>
       firstRow<DeviceClaimRow>(
         db,
         `UPDATE device_claims SET last_tried_by = $userId,
@@ -134,18 +158,10 @@ export function createCodeActivation(deps: {
          WHERE code_hash = $codeHash AND expires_at > $now AND confirmed_at IS NULL
            AND (tries < $maxTries OR last_tried_by = $userId)
          RETURNING ${claimColumns}`,
-        {
-          userId: claimant.userId,
-          codeHash: secrets.codeHash(code),
-          now: kernel.clock(),
-          maxTries: MAX_CODE_TRIES,
-        },
+        { userId, codeHash: secrets.codeHash(code), now: kernel.clock(), maxTries: MAX_CODE_TRIES },
         transaction,
       ),
     )
-    if (claim !== null) return claim
-    await Promise.all(wrongKeys(claimant).map((key) => store.increment(key, WRONG_CODES_WINDOW_MS)))
-    throw appError('code_invalid')
   }
 
   async function lockClaim(id: string, transaction: Transaction): Promise<DeviceClaimRow | null> {

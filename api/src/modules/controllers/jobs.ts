@@ -4,6 +4,7 @@ import { rows } from '#src/kernel/rows.ts'
 import type { Connections } from './connections.ts'
 
 const HOUR_MS = 3_600_000
+const RECONCILE_EVERY_MS = 30_000
 const SESSION_HISTORY_MS = 90 * 24 * HOUR_MS
 
 export interface ControllerUpkeep {
@@ -64,7 +65,7 @@ export function registerControllerJobs(
     upkeep.purgeDeleted(controllerId),
   )
   kernel.jobs.schedule('controllers.purge-old', '7 * * * *', () => upkeep.purgeOld())
-  kernel.jobs.schedule('controllers.reconcile', '* * * * *', async () => {
+  kernel.jobs.every('controllers.reconcile', RECONCILE_EVERY_MS, async () => {
     const changed = await connections.reconcile()
     if (changed > 0) kernel.log.info('tunnel', 'set the status of controllers right by presence', { changed })
   })

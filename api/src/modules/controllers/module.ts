@@ -10,10 +10,12 @@ import { controllers } from './contract.ts'
 import { createRecords } from './credentials.ts'
 import type { Records } from './credentials.ts'
 import { createControllerUpkeep, registerControllerJobs } from './jobs.ts'
+import type { ControllerUpkeep } from './jobs.ts'
 import { defineControllerModels } from './model.ts'
 import { controllerHandlers } from './routes.ts'
 import { createDeviceSecrets } from './secrets.ts'
 import { createControllersService } from './service.ts'
+import type { ControllersService } from './service.ts'
 import { createWorkspaceLimits } from './tier-limits.ts'
 import { createTokenActivation } from './tokens.ts'
 import type { TokenActivation } from './tokens.ts'
@@ -21,10 +23,12 @@ import type { TokenActivation } from './tokens.ts'
 /** What other modules and the gateway's calls rest on. */
 export interface ControllersModule extends Module {
   readonly access: ControllerAccess
+  readonly service: ControllersService
   readonly tokens: TokenActivation
   readonly codes: CodeActivation
   readonly records: Records
   readonly connections: Connections
+  readonly upkeep: ControllerUpkeep
 }
 
 /** Controllers: activation, the list, credentials, who is connected. */
@@ -48,14 +52,17 @@ export function createControllersModule(kernel: Kernel): ControllersModule {
   })
   const service = createControllersService({ kernel, Controller, access, records })
   const connections = createConnections(kernel)
+  const upkeep = createControllerUpkeep(kernel)
   return {
     name: 'controllers',
     routes: [{ contract: controllers, handlers: controllerHandlers({ service, tokens, codes }) }],
-    register: () => registerControllerJobs(kernel, createControllerUpkeep(kernel), connections),
+    register: () => registerControllerJobs(kernel, upkeep, connections),
     access,
+    service,
     tokens,
     codes,
     records,
     connections,
+    upkeep,
   }
 }
