@@ -7,7 +7,6 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
       key varchar(200) NOT NULL,
       request_hash varchar(64) NOT NULL,
-      status integer,
       response jsonb,
       created_at timestamptz NOT NULL,
       PRIMARY KEY (user_id, key)

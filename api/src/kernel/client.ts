@@ -129,7 +129,7 @@ export function urlOf(path: string, input: { params?: object; query?: object }):
       if (item !== undefined && item !== null) query.append(name, String(item))
     }
   }
-  return query.size === 0 ? filled : `${filled}?${query}`
+  return query.size === 0 ? filled : `${filled}?${query.toString()}`
 }
 
 async function toApiError(response: Response): Promise<ApiError> {
@@ -151,7 +151,7 @@ async function toApiError(response: Response): Promise<ApiError> {
 }
 
 async function* blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
-  const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader()
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   try {
     for (;;) {

@@ -71,21 +71,26 @@ export interface EventBus {
     /** Stable: the cursor of what this subscriber has handled is kept under it. */
     subscriber: string,
     types: readonly T[],
-    handler: (event: Extract<DomainEvent, { type: T }> & { id: string; at: Date }, transaction: Transaction) => Promise<void>,
+    handler: (
+      event: Extract<DomainEvent, { type: T }> & { id: string; recordedAt: Date },
+      transaction: Transaction,
+    ) => Promise<void>,
   ): void
 }
 
 /** Jobs in Postgres (pg-boss): enqueued in the business transaction, done at least once. */
 export interface JobQueue {
-  enqueue<D extends object>(
+  enqueue(
     name: string,
-    data: D,
+    data: object,
     options: { transaction?: Transaction; startAfter?: Date; singletonKey?: string; retryLimit?: number },
   ): Promise<void>
   /** Registers a handler; it runs only where the process has the role `worker`. */
   handle<D extends object>(name: string, schema: z.ZodType<D>, handler: (data: D) => Promise<void>): void
   /** Registers a schedule (cron, UTC); one run at a time over all workers. */
   schedule(name: string, cron: string, handler: () => Promise<void>): void
+  /** Registers what runs every few seconds, shorter than cron can say; one run at a time over all workers. */
+  every(name: string, everyMs: number, handler: () => Promise<void>): void
 }
 
 /** Append-only, hash-chained. */
@@ -111,7 +116,10 @@ export interface InternalCall {
 /** A module as the composition root sees it. */
 export interface Module {
   readonly name: string
-  readonly routes: readonly { readonly contract: Contract; readonly handlers: Record<string, Handler<never>> }[]
+  readonly routes: readonly {
+    readonly contract: Contract
+    readonly handlers: Record<string, Handler<never>>
+  }[]
   /** Handlers of the internal listener, by the name in CONTROL_PLANE. */
   readonly internal?: Partial<
     Record<import('@wmoc/protocol/control-plane').ControlPlaneCall, (input: never) => Promise<unknown>>

@@ -1,0 +1,187 @@
+/** Background jobs on pg-boss: rows in the same Postgres, so a job exists exactly when the business change does. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '@wmoc/platform/log'
+import type { Metrics } from '@wmoc/platform/metrics'
+import { PgBoss } from 'pg-boss'
+import type { Sequelize, Transaction } from 'sequelize'
+import type { z } from 'zod'
+import type { JobQueue } from './module.ts'
+import { firstRow } from './rows.ts'
+
+const SCHEMA = 'pgboss'
+const POLL_S = 1
+const JOB_TIMEOUT_S = 60
+/** 2, 4, 8 … s between the tries. */
+const RETRY_LIMIT = 8
+
+export interface JobQueueWithWorkers extends JobQueue {
+  /** Opens the queue for `enqueue`; with `work`, also runs handlers, schedules and intervals. */
+  start(options: { work: boolean }): Promise<void>
+  /** Lets running jobs end (bounded), then closes. */
+  stop(): Promise<void>
+}
+
+interface Deps {
+  readonly databaseUrl: string
+  readonly db: Sequelize
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+interface Handler {
+  readonly schema: z.ZodType<object>
+  readonly run: (data: never) => Promise<void>
+}
+
+/** Makes pg-boss's own schema, or brings it up to date. Part of migrating; processes only use it. */
+export async function installJobs(databaseUrl: string): Promise<void> {
+  const boss = new PgBoss({
+    connectionString: databaseUrl,
+    schema: SCHEMA,
+    max: 1,
+    supervise: false,
+    schedule: false,
+  })
+  await boss.start()
+  await boss.stop({ graceful: false })
+}
+
+/** Makes the queue; nothing is opened before `start`. */
+export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueueWithWorkers {
+  const handlers = new Map<string, Handler>()
+  const schedules = new Map<string, { cron: string; run: () => Promise<void> }>()
+  const intervals = new Map<string, { everyMs: number; run: () => Promise<void> }>()
+  const done = metrics.counter('wmoc_api_jobs_done_total', 'Jobs by outcome', ['job', 'outcome'])
+  const stopping = new AbortController()
+  let boss: PgBoss | null = null
+  let loops: Promise<void>[] = []
+
+  function refuseTwice(name: string): void {
+    if (handlers.has(name) || schedules.has(name) || intervals.has(name))
+      throw new Error(`two jobs are called ${name}`)
+  }
+
+  async function timed(name: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task()
+      done.inc({ job: name, outcome: 'done' })
+    } catch (error) {
+      done.inc({ job: name, outcome: 'failed' })
+      log.warn('jobs', 'a job failed', { job: name, error })
+      throw error
+    }
+  }
+
+  async function work(opened: PgBoss): Promise<void> {
+    for (const [name, { schema, run }] of handlers) {
+      await opened.work(name, { pollingIntervalSeconds: POLL_S, batchSize: 1 }, async (jobs) => {
+        for (const job of jobs) await timed(name, () => run(schema.parse(job.data) as never))
+      })
+    }
+    for (const [name, { cron, run }] of schedules) {
+      await opened.schedule(name, cron)
+      await opened.work(name, { pollingIntervalSeconds: POLL_S, batchSize: 1 }, () => timed(name, run))
+    }
+    loops = [...intervals].map(([name, interval]) => repeat(name, interval.everyMs, interval.run))
+  }
+
+  /** Every worker ticks; an advisory lock lets one run at a time. */
+  async function repeat(name: string, everyMs: number, run: () => Promise<void>): Promise<void> {
+    const { signal } = stopping
+    while (!signal.aborted) {
+      await underLock(name, run).catch(() => {})
+      await sleep(everyMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async function underLock(name: string, run: () => Promise<void>): Promise<void> {
+    await timed(name, () =>
+      db.transaction(async (transaction) => {
+        await db.query('SET LOCAL idle_in_transaction_session_timeout = 0', { transaction })
+        const row = await firstRow<{ got: boolean }>(
+          db,
+          'SELECT pg_try_advisory_xact_lock(hashtextextended($name, 1)) AS got',
+          { name: `interval ${name}` },
+          transaction,
+        )
+        if (row?.got) await run()
+      }),
+    )
+  }
+
+  return {
+    async enqueue(name, data, { transaction, startAfter, singletonKey, retryLimit }) {
+      if (!handlers.has(name)) throw new Error(`no job is called ${name}`)
+      if (!boss) throw new Error('the job queue is not open')
+      await boss.send(name, data, {
+        // The queue holds one waiting job per key; a job without one gets a key of its own.
+        singletonKey: singletonKey ?? randomUUID(),
+        ...(startAfter ? { startAfter } : {}),
+        ...(retryLimit === undefined ? {} : { retryLimit }),
+        ...(transaction ? { db: inTransaction(transaction) } : {}),
+      })
+    },
+    handle(name, schema, handler) {
+      refuseTwice(name)
+      handlers.set(name, {
+        schema,
+        run: handler,
+      })
+    },
+    schedule(name, cron, handler) {
+      refuseTwice(name)
+      schedules.set(name, { cron, run: handler })
+    },
+    every(name, everyMs, handler) {
+      refuseTwice(name)
+      intervals.set(name, { everyMs, run: handler })
+    },
+    async start(options) {
+      boss = new PgBoss({
+        connectionString: databaseUrl,
+        schema: SCHEMA,
+        application_name: 'wmoc-jobs',
+        max: options.work ? 4 : 2,
+        migrate: false,
+        createSchema: false,
+        supervise: options.work,
+        schedule: options.work,
+      })
+      boss.on('error', (error) => log.warn('jobs', 'the job queue reports', { error }))
+      await boss.start()
+      for (const name of handlers.keys()) {
+        await boss.createQueue(name, {
+          policy: 'short',
+          retryLimit: RETRY_LIMIT,
+          retryDelay: 2,
+          retryBackoff: true,
+          expireInSeconds: JOB_TIMEOUT_S,
+        })
+      }
+      for (const name of schedules.keys()) {
+        await boss.createQueue(name, {
+          policy: 'stately',
+          retryLimit: 0,
+          expireInSeconds: 15 * JOB_TIMEOUT_S,
+        })
+      }
+      if (options.work) await work(boss)
+    },
+    async stop() {
+      stopping.abort()
+      await boss?.stop({ graceful: true, timeout: 10_000 })
+      await Promise.all(loops)
+    },
+  }
+}
+
+/** pg-boss's statements on the connection of a Sequelize transaction, which is a client of `pg`. */
+function inTransaction(transaction: Transaction): {
+  executeSql(text: string, values?: unknown[]): Promise<{ rows: object[] }>
+} {
+  const { connection } = transaction as unknown as {
+    connection: { query(text: string, values?: unknown[]): Promise<{ rows: object[] }> }
+  }
+  return { executeSql: (text, values) => connection.query(text, values) }
+}
