@@ -107,6 +107,8 @@ export const HttpResponseChunk = z.object({
   body: z.string().optional(),
   bodyEncoding: BodyEncoding.optional(),
   more: z.boolean(),
+  /** The rest of the body will never come: the user's transfer is cut, never ended as if whole. */
+  error: z.string().max(200).optional(),
 })
 export type HttpResponseChunk = z.infer<typeof HttpResponseChunk>
 

@@ -152,8 +152,11 @@ function readHot(value: Record<string, unknown>): HttpResponse | HttpResponseChu
     message = { type, id, status: value.status }
     if (Object.hasOwn(value, 'headers')) message.headers = value.headers
   } else {
+    const { error } = value
     if (more === undefined) return null
+    if (error !== undefined && (typeof error !== 'string' || error.length > 200)) return null
     message = { type, id, more }
+    if (error !== undefined) message.error = error
   }
   if (body !== undefined) message.body = body
   if (bodyEncoding !== undefined) message.bodyEncoding = bodyEncoding

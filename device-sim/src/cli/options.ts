@@ -1,0 +1,97 @@
+/** The command line of the simulator: text in, checked options out. */
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { FAULTS } from '../device/faults.ts'
+
+export const HELP = `A simulated controller, a fleet of them, or an agent in front of a real HTTP device.
+
+  npm run sim -- [options]
+
+  --url URL            tunnel of the platform (default ws://localhost:8080/tunnel)
+  --token TOKEN        activation token from the portal; without it the device shows a code to claim it by
+  --code               show a code even when a token is given by mistake (the default without --token)
+  --state FILE         keep credentials and done commands here (mode 0600); without it they end with the process
+  --upstream URL       answer with the real web server at http://host:port instead of the own page
+  --mac MAC            hardware address to report (default: made up once)
+  --model NAME         model to report
+  --firmware VERSION   firmware version to report
+  --report SEC         time between metrics, 0 for none (default 5; in a fleet 60)
+  --qr                 draw the QR code even when the output is no terminal
+  --json               one JSON line per event instead of text
+
+  --fleet N            N controllers in this process
+  --credentials FILE   JSON lines {"token"} or {"controller_id","secret"}, one per controller; new ones are kept here
+  --ramp N             controllers that connect per second (default 50)
+  --churn N            controllers cut off per second, they come back by themselves (default 0)
+  --faults LIST        of each controller, comma-separated: ${FAULTS.join(', ')}
+  --duration SEC       stop after this time
+
+  --help               this text
+
+Ctrl-C closes every tunnel cleanly.
+`
+
+const seconds = z.coerce.number().min(0).max(86_400)
+
+const Options = z
+  .strictObject({
+    url: z.url({ protocol: /^wss?$/ }).default('ws://localhost:8080/tunnel'),
+    token: z.string().min(1).max(256).optional(),
+    code: z.boolean().default(false),
+    state: z.string().min(1).optional(),
+    upstream: z.url({ protocol: /^http$/ }).optional(),
+    mac: z
+      .string()
+      .regex(/^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$/, 'must look like AA:BB:CC:DD:EE:FF')
+      .optional(),
+    model: z.string().min(1).max(100).optional(),
+    firmware: z.string().min(1).max(50).optional(),
+    report: seconds.optional(),
+    qr: z.boolean().default(false),
+    json: z.boolean().default(false),
+    fleet: z.coerce.number().int().min(1).max(100_000).optional(),
+    credentials: z.string().min(1).optional(),
+    ramp: z.coerce.number().min(0.1).max(10_000).default(50),
+    churn: z.coerce.number().min(0).max(10_000).default(0),
+    faults: z
+      .string()
+      .transform((list) => list.split(','))
+      .pipe(z.array(z.enum(FAULTS)))
+      .default([]),
+    duration: seconds.optional(),
+  })
+  .refine(({ credentials, fleet }) => !credentials || fleet, '--credentials goes with --fleet')
+  .refine(
+    ({ state, token, fleet }) => !fleet || (!state && !token),
+    '--state and --token are for one controller',
+  )
+export type Options = z.infer<typeof Options>
+
+const FLAGS = new Set(['code', 'qr', 'json', 'help'])
+const NAMES = [...Object.keys(Options.shape), 'help']
+
+export type ParsedOptions =
+  | { kind: 'run'; options: Options }
+  | { kind: 'help' }
+  | { kind: 'error'; message: string }
+
+/** Arguments without the program's name. */
+export function parseOptions(args: readonly string[]): ParsedOptions {
+  const definitions = Object.fromEntries(
+    NAMES.map((name) => [name, { type: FLAGS.has(name) ? ('boolean' as const) : ('string' as const) }]),
+  )
+  let values: Record<string, unknown>
+  try {
+    values = { ...parseArgs({ args: [...args], options: definitions, strict: true }).values }
+  } catch (error) {
+    return { kind: 'error', message: error instanceof Error ? error.message : 'bad arguments' }
+  }
+  const { help, ...rest } = values
+  if (help) return { kind: 'help' }
+  const parsed = Options.safeParse(rest)
+  if (parsed.success) return { kind: 'run', options: parsed.data }
+  const problems = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `--${String(path[0])}: ${message}` : message,
+  )
+  return { kind: 'error', message: problems.join('\n') }
+}
