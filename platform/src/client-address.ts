@@ -1,5 +1,5 @@
 /** Whose request is it: the client's address behind the proxies that we run ourselves. */
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 
 /**
  * The client's address.
@@ -18,24 +18,21 @@ export function clientAddress(
   const hops = (Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
     .split(',')
     .map((hop) => hop.trim())
-  const claimed = hops.at(-trustedHops)
-  return claimed === undefined || claimed === '' || !looksLikeAddress(claimed) ? peer : plainAddress(claimed)
+  const claimed = plainAddress(hops.at(-trustedHops) ?? '')
+  return isIP(claimed) === 0 ? peer : claimed
 }
 
 /** What limits count by: an IPv4 address, or the /64 of an IPv6 one, since a single customer has at least that. */
 export function limitKeyOfAddress(address: string): string {
-  if (!isIPv6(address)) return address
-  return `${expandIpv6(address).slice(0, 4).join(':')}::/64`
+  const plain = plainAddress(address)
+  if (!isIPv6(plain)) return plain
+  return `${expandIpv6(plain).slice(0, 4).join(':')}::/64`
 }
 
 /** `::ffff:192.0.2.1` is 192.0.2.1; zone ids and letter case don't count. */
 function plainAddress(address: string): string {
   const lower = address.toLowerCase().split('%', 1)[0]!
   return lower.startsWith('::ffff:') && lower.includes('.') ? lower.slice(7) : lower
-}
-
-function looksLikeAddress(text: string): boolean {
-  return /^[0-9a-fA-F:.]{2,45}$/.test(text)
 }
 
 function expandIpv6(address: string): string[] {

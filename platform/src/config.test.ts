@@ -26,7 +26,8 @@ test('names every wrong variable at once and no value of a secret', () => {
     () => definition.load({ PORT: '99999', KEY: 'short-secret', OPEN: 'perhaps', URL: 'nowhere' }),
     (error) => {
       assert.ok(error instanceof ConfigError)
-      for (const name of ['PORT', 'KEY', 'OPEN', 'URL']) assert.match(error.message, new RegExp(`\\b${name}: `))
+      for (const name of ['PORT', 'KEY', 'OPEN', 'URL'])
+        assert.match(error.message, new RegExp(`\\b${name}: `))
       assert.doesNotMatch(error.message, /short-secret/)
       return true
     },

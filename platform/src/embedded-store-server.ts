@@ -1,7 +1,7 @@
 /** The embedded store as a server on loopback, for a machine without Redis: shared by all processes of one start. */
 import { createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { createEmbeddedStoreCore } from './embedded-store-core.ts'
+import { createEmbeddedStoreCore } from './core/embedded-store.ts'
 import { lineReader, type Operation, WireRequest } from './embedded-store-wire.ts'
 import { safeEqual } from './ids.ts'
 
@@ -13,6 +13,9 @@ export interface EmbeddedStoreServer {
 }
 
 const SWEEP_MS = 30_000
+const AUTH_TIMEOUT_MS = 5_000
+/** A client that lets more than this pile up is cut off, so that one that hangs can't fill the memory. */
+const MAX_UNREAD_BYTES = 16_777_216
 
 /**
  * @param options.port 0 lets the system choose.
@@ -68,6 +71,8 @@ export function createEmbeddedStoreServer(options: {
       case 'unsubscribe':
         forget(socket, request.args[0])
         return null
+      default:
+        return request satisfies never
     }
   }
 
@@ -82,6 +87,7 @@ export function createEmbeddedStoreServer(options: {
     sockets.add(socket)
     socket.setEncoding('utf8')
     socket.setNoDelay(true)
+    socket.setTimeout(AUTH_TIMEOUT_MS, () => socket.destroy())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       sockets.delete(socket)
@@ -95,6 +101,7 @@ export function createEmbeddedStoreServer(options: {
           socket.end()
           return
         }
+        socket.setTimeout(0)
       }
       send(socket, { id: request.id, value: run(socket, request) })
     })
@@ -117,7 +124,7 @@ export function createEmbeddedStoreServer(options: {
         server.listen(options.port, options.host, () => {
           server.off('error', reject)
           port = (server.address() as AddressInfo).port
-          sweeper = setInterval(core.sweep, SWEEP_MS).unref()
+          sweeper = setInterval(() => core.sweep(), SWEEP_MS).unref()
           resolve()
         })
       })
@@ -133,5 +140,7 @@ export function createEmbeddedStoreServer(options: {
 }
 
 function send(socket: Socket, reply: object): void {
-  if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`)
+  if (socket.destroyed) return
+  if (socket.writableLength > MAX_UNREAD_BYTES) socket.destroy()
+  else socket.write(`${JSON.stringify(reply)}\n`)
 }

@@ -5,7 +5,8 @@ import { hmacSha256Hex, randomToken, safeEqual, sha256Hex, uuidv7 } from './ids.
 test('makes version 7 UUIDs that sort by their millisecond', () => {
   const ids = [1_000, 2_000, 1_700_000_000_000, 1_700_000_000_001].map((now) => uuidv7(now))
   assert.deepEqual(ids.toSorted(), ids)
-  for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  for (const id of ids)
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   assert.equal(new Set(Array.from({ length: 1_000 }, () => uuidv7(5))).size, 1_000)
 })
 

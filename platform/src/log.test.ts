@@ -23,6 +23,9 @@ const HOSTILE = [
   '\u0000\u009B',
   'x'.repeat(10_000_000),
   '\uD800 lone',
+  '\u001B'.repeat(5_000),
+  '文'.repeat(5_000),
+  '😀'.repeat(5_000),
 ]
 
 test('writes one valid JSON object of at most 8 KiB a line, whatever a device says', () => {

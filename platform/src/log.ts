@@ -45,6 +45,7 @@ export interface LoggerOptions {
 
 const MAX_STRING_CHARS = 2_000
 const MAX_FIELDS = 40
+const MAX_SHORTENED_CHARS = 500
 const MAX_LINE_BYTES = 8_192
 const SECRET_NAME = /pass(word)?|secret|token|authorization|cookie|private|pepper|api[-_]?key|credential/i
 
@@ -109,7 +110,17 @@ function renderJson(record: LogRecord): string {
   }
   const text = JSON.stringify(line)
   if (Buffer.byteLength(text) <= MAX_LINE_BYTES) return text
-  return JSON.stringify({ ...line, message: record.message.slice(0, 500), labels: { truncated: true } })
+  return JSON.stringify({ ...shorten(line), labels: { truncated: true } })
+}
+
+/** Cuts every text of a line that came out too long. */
+function shorten(line: object): object {
+  return Object.fromEntries(
+    Object.entries(line).map(([name, value]: [string, unknown]) => [
+      name,
+      typeof value === 'string' ? value.slice(0, MAX_SHORTENED_CHARS).toWellFormed() : value,
+    ]),
+  )
 }
 
 function renderPretty(record: LogRecord): string {

@@ -4,6 +4,7 @@ import { type Operation, lineReader, WireReply } from './embedded-store-wire.ts'
 import { appError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LimitResult, Presence, Store } from './store.ts'
+import { createSubscriptions } from './subscriptions.ts'
 
 const TIMEOUT_MS = 2_000
 const RECONNECT_MS = 100
@@ -19,7 +20,13 @@ export function createEmbeddedStore(options: { url: string; log: Logger }): Stor
   const url = new URL(options.url)
   const token = url.searchParams.get('token') ?? ''
   const pending = new Map<number, Pending>()
-  const listeners = new Map<string, Set<(message: string) => void>>()
+  const subscriptions = createSubscriptions(
+    {
+      subscribe: (channel) => call({ op: 'subscribe', args: [channel] }),
+      unsubscribe: (channel) => call({ op: 'unsubscribe', args: [channel] }),
+    },
+    options.log,
+  )
   let socket: Socket | null = null
   let nextId = 1
   let isClosed = false
@@ -32,22 +39,33 @@ export function createEmbeddedStore(options: { url: string; log: Logger }): Stor
       opened.setEncoding('utf8')
       opened.setNoDelay(true)
       opened.on('connect', () => {
+        if (isClosed) {
+          opened.destroy()
+          return
+        }
         socket = opened
         write({ op: 'auth', args: [token] })
-        for (const channel of listeners.keys()) write({ op: 'subscribe', args: [channel] })
+        subscriptions.renew()
         if (isDown) options.log.info('store', 'the embedded store is back')
         isDown = false
         resolve()
       })
-      opened.on('data', lineReader(onLine))
+      const feed = lineReader(onLine)
+      opened.on('data', (text: string) => {
+        try {
+          feed(text)
+        } catch {
+          opened.destroy()
+        }
+      })
       opened.on('error', () => opened.destroy())
       opened.on('close', () => {
         if (socket === opened) socket = null
         for (const [id, entry] of pending) fail(id, entry)
+        resolve()
         if (isClosed) return
         if (!isDown) options.log.warn('store', 'the embedded store is away, reconnecting')
         isDown = true
-        resolve()
         setTimeout(() => {
           if (!isClosed) ready = open()
         }, RECONNECT_MS)
@@ -58,7 +76,7 @@ export function createEmbeddedStore(options: { url: string; log: Logger }): Stor
   function onLine(line: string): void {
     const reply = WireReply.parse(JSON.parse(line))
     if ('channel' in reply) {
-      for (const listener of listeners.get(reply.channel) ?? []) listener(reply.message)
+      subscriptions.deliver(reply.channel, reply.message)
       return
     }
     const entry = pending.get(reply.id)
@@ -124,22 +142,7 @@ export function createEmbeddedStore(options: { url: string; log: Logger }): Stor
     publish: async (channel, message) => {
       await call({ op: 'publish', args: [channel, message] })
     },
-    subscribe: async (channel, listener) => {
-      const present = listeners.get(channel)
-      if (present === undefined) {
-        listeners.set(channel, new Set([listener]))
-        await call({ op: 'subscribe', args: [channel] })
-      } else {
-        present.add(listener)
-      }
-      return async () => {
-        const rest = listeners.get(channel)
-        rest?.delete(listener)
-        if (rest?.size !== 0) return
-        listeners.delete(channel)
-        if (!isClosed) await call({ op: 'unsubscribe', args: [channel] }).catch(() => undefined)
-      }
-    },
+    subscribe: subscriptions.add,
     ping: async () => {
       await call({ op: 'ping', args: [] })
     },

@@ -1,9 +1,10 @@
 /** The shared store on Redis 6.2 or newer, or Valkey. What must be one step is a Lua script with the server's clock. */
 import { Redis } from 'ioredis'
 import { appError } from './errors.ts'
-import { gcra } from './gcra.ts'
+import { gcra } from './core/gcra.ts'
 import type { Logger } from './log.ts'
 import type { LimitRule, Presence, Store } from './store.ts'
+import { createSubscriptions } from './subscriptions.ts'
 
 const presenceKey = (controllerId: string) => `wmoc:presence:${controllerId}`
 
@@ -15,9 +16,9 @@ local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
 local base = math.max(tat, now)
 local next = base + tonumber(ARGV[1]) * tonumber(ARGV[3])
 if next - tonumber(ARGV[2]) <= now then
-  redis.call('SET', KEYS[1], string.format('%.3f', next), 'PX', math.ceil(next - now) + 1)
+  redis.call('SET', KEYS[1], string.format('%.17g', next), 'PX', math.ceil(next - now) + 1)
 end
-return {tostring(tat), tostring(now)}`
+return {string.format('%.17g', tat), string.format('%.17g', now)}`
 
 /** KEYS[1] the entry; ARGV shard, least epoch, ttl ms. Returns {epoch, previous shard or '', previous epoch}. */
 const CLAIM = `
@@ -29,13 +30,15 @@ redis.call('HSET', KEYS[1], 'shard', ARGV[1], 'epoch', string.format('%d', epoch
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {string.format('%d', epoch), held[1] or '', held[2] or '0'}`
 
-/** KEYS the entries; ARGV shard, ttl ms, then an epoch for each. A lost entry is set again. Returns 1 or 0 for each. */
+/** KEYS the entries; ARGV shard, ttl ms, then an epoch for each. A lost entry is set again. Returns 1 or 0 for each.
+ * An epoch that a clock gone back handed out twice stays with the shard that is written down. */
 const RENEW = `
 local answers = {}
 for i, key in ipairs(KEYS) do
   local mine = tonumber(ARGV[i + 2])
-  local held = tonumber(redis.call('HGET', key, 'epoch') or '0')
-  if held > mine then
+  local entry = redis.call('HMGET', key, 'shard', 'epoch')
+  local held = tonumber(entry[2] or '0')
+  if held > mine or (held == mine and entry[1] ~= ARGV[1]) then
     answers[i] = 0
   else
     if held < mine then redis.call('HSET', key, 'shard', ARGV[1], 'epoch', ARGV[i + 2]) end
@@ -63,25 +66,29 @@ interface Scripts {
 }
 
 const COMMAND_TIMEOUT_MS = 2_000
+/** A connection on which a command stays unanswered for this long is given up. */
+const SOCKET_TIMEOUT_MS = 5_000
+const SUBSCRIBER_PING_MS = 15_000
 const RECONNECT_MAX_MS = 2_000
 
 /**
- * Connects in the background: while Redis is away every call fails at once with `dependency_unavailable`, and
- * subscriptions come back by themselves.
+ * Connects in the background. The first calls wait for the first connection, at most COMMAND_TIMEOUT_MS; later, while
+ * Redis is away, every call fails at once with `dependency_unavailable` and nothing is carried out afterwards.
  */
 export function createRedisStore(options: { url: string; log: Logger; name: string }): Store {
   const common = {
     connectionName: options.name,
     retryStrategy: (attempt: number) =>
       Math.random() * Math.min(RECONNECT_MAX_MS, 50 * 2 ** Math.min(attempt, 6)),
+    // After a failover the old primary answers READONLY: connect anew, to whoever is primary now.
+    reconnectOnError: (error: Error) => error.message.includes('READONLY'),
     maxRetriesPerRequest: 0,
-  }
-  const main = new Redis(options.url, {
-    ...common,
-    enableOfflineQueue: true,
+    enableOfflineQueue: false,
     commandTimeout: COMMAND_TIMEOUT_MS,
-  })
-  const subscriber = new Redis(options.url, { ...common, autoResubscribe: true, enableReadyCheck: true })
+    socketTimeout: SOCKET_TIMEOUT_MS,
+  }
+  const main = new Redis(options.url, common)
+  const subscriber = new Redis(options.url, { ...common, autoResubscribe: false })
   main.defineCommand('wmocLimit', { numberOfKeys: 1, lua: LIMIT })
   main.defineCommand('wmocClaim', { numberOfKeys: 1, lua: CLAIM })
   main.defineCommand('wmocRenew', { lua: RENEW })
@@ -89,24 +96,27 @@ export function createRedisStore(options: { url: string; log: Logger; name: stri
   main.defineCommand('wmocIncrement', { numberOfKeys: 1, lua: INCREMENT })
   const scripts = main as unknown as Scripts
 
-  for (const connection of [main, subscriber]) {
-    let isDown = false
-    connection.on('error', (error: Error) => {
-      if (!isDown) options.log.warn('store', 'Redis is away, reconnecting', { error })
-      isDown = true
-    })
-    connection.on('ready', () => {
-      if (isDown) options.log.info('store', 'Redis is back')
-      isDown = false
-    })
-  }
-
-  const listeners = new Map<string, Set<(message: string) => void>>()
-  subscriber.on('message', (channel: string, message: string) => {
-    for (const listener of listeners.get(channel) ?? []) listener(message)
+  tellOutages(main, options.log)
+  subscriber.on('error', () => undefined)
+  const firstTry = new Promise<void>((resolve) => {
+    main.once('ready', resolve)
+    main.once('close', resolve)
   })
 
+  const subscriptions = createSubscriptions(
+    {
+      subscribe: (channel) => subscriber.subscribe(channel),
+      unsubscribe: (channel) => subscriber.unsubscribe(channel),
+    },
+    options.log,
+  )
+  subscriber.on('message', subscriptions.deliver)
+  subscriber.on('ready', subscriptions.renew)
+  // A half-open connection looks like a silent channel: only an unanswered command ends it.
+  const pinger = setInterval(() => void subscriber.ping().catch(() => undefined), SUBSCRIBER_PING_MS).unref()
+
   async function call<T>(work: () => Promise<T>): Promise<T> {
+    await firstTry
     try {
       return await work()
     } catch (cause) {
@@ -182,29 +192,28 @@ export function createRedisStore(options: { url: string; log: Logger; name: stri
       call(async () => {
         await main.publish(channel, message)
       }),
-    subscribe: async (channel, listener) => {
-      const present = listeners.get(channel)
-      if (present === undefined) {
-        listeners.set(channel, new Set([listener]))
-        await call(() => subscriber.subscribe(channel))
-      } else {
-        present.add(listener)
-      }
-      return async () => {
-        const rest = listeners.get(channel)
-        rest?.delete(listener)
-        if (rest?.size !== 0) return
-        listeners.delete(channel)
-        await subscriber.unsubscribe(channel).catch(() => undefined)
-      }
-    },
+    subscribe: subscriptions.add,
     ping: () =>
       call(async () => {
         await main.ping()
       }),
     close: async () => {
+      clearInterval(pinger)
       main.disconnect()
       subscriber.disconnect()
     },
   }
+}
+
+/** One line when Redis goes and one when it is back, however many attempts lie between. */
+function tellOutages(connection: Redis, log: Logger): void {
+  let isDown = false
+  connection.on('error', (error: Error) => {
+    if (!isDown) log.warn('store', 'Redis is away, reconnecting', { error })
+    isDown = true
+  })
+  connection.on('ready', () => {
+    if (isDown) log.info('store', 'Redis is back')
+    isDown = false
+  })
 }

@@ -5,7 +5,7 @@ import { testRedis } from '@wmoc/testkit/redis'
 import { freePort } from '@wmoc/testkit/free-port'
 import fc from 'fast-check'
 import { createEmbeddedStoreServer } from './embedded-store-server.ts'
-import { gcra } from './gcra.ts'
+import { gcra } from './core/gcra.ts'
 import { randomToken, uuidv7 } from './ids.ts'
 import { createLogger } from './log.ts'
 import { openStore } from './open-store.ts'
@@ -16,8 +16,8 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 interface Server {
   url: string
-  /** Ends it and starts an empty one at the same address. */
-  restart(): Promise<void>
+  /** Starts an empty one at the address of the one that was stopped. */
+  startAgain(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -25,8 +25,7 @@ async function redisServer(): Promise<Server> {
   let redis = await testRedis()
   return {
     url: redis.url,
-    restart: async () => {
-      await redis.stop()
+    startAgain: async () => {
       redis = await testRedis({ port: redis.port })
     },
     stop: () => redis.stop(),
@@ -39,8 +38,7 @@ async function embeddedServer(): Promise<Server> {
   await server.start()
   return {
     url: server.url,
-    restart: async () => {
-      await server.stop()
+    startAgain: async () => {
       server = createEmbeddedStoreServer(options)
       await server.start()
     },
@@ -188,7 +186,8 @@ for (const [name, startServer] of [
       const heard: string[] = []
       await store.subscribe(channel, (message) => heard.push(message))
       const claim = await store.claimPresence(id, { shard: 'a', atLeast: 0, ttlMs: 60_000 })
-      await server.restart()
+      await server.stop()
+      await server.startAgain()
       await eventually(async () => {
         await store.ping()
         await other.ping()
@@ -206,6 +205,56 @@ for (const [name, startServer] of [
         await sleep(20)
         return heard.includes('again')
       })
+    })
+
+    test('leaves a presence to the shard written down when another one comes with the same epoch', async () => {
+      const id = uuidv7()
+      const entry = [{ controllerId: id, epoch: 5 }]
+      assert.deepEqual(await store.renewPresence('a', entry, 60_000), [true])
+      assert.deepEqual(await other.renewPresence('b', entry, 60_000), [false])
+      assert.deepEqual(await store.renewPresence('a', entry, 60_000), [true])
+      assert.deepEqual(await store.getPresence([id]), [{ shard: 'a', epoch: 5 }])
+    })
+
+    test('goes on delivering after a listener has thrown', async () => {
+      const channel = uuidv7()
+      const heard: string[] = []
+      const ends = [
+        await store.subscribe(channel, () => {
+          throw new Error('a bug')
+        }),
+        await store.subscribe(channel, (message) => heard.push(message)),
+      ]
+      await other.publish(channel, 'one')
+      await other.publish(channel, 'two')
+      await eventually(async () => heard.length === 2)
+      for (const end of ends) await end()
+    })
+
+    test('refuses what is asked during an outage, never does it later, and subscribes once back', async () => {
+      const key = uuidv7()
+      const channel = uuidv7()
+      const heard: string[] = []
+      await store.increment(key, 60_000)
+      await server.stop()
+      await eventually(async () =>
+        store.ping().then(
+          () => false,
+          () => true,
+        ),
+      )
+      await assert.rejects(store.increment(key, 60_000), { code: 'dependency_unavailable' })
+      await assert.rejects(store.publish(channel, 'lost'), { code: 'dependency_unavailable' })
+      const subscribed = store.subscribe(channel, (message) => heard.push(message))
+      await server.startAgain()
+      await subscribed
+      await eventually(async () => {
+        await other.publish(channel, 'heard')
+        await sleep(20)
+        return heard.includes('heard')
+      })
+      await eventually(async () => (await store.increment(key, 60_000)) === 1)
+      assert.ok(!heard.includes('lost'))
     })
 
     test('fails with a stable code while the server is away', async () => {

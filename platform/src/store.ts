@@ -52,7 +52,7 @@ export interface Store {
   ): Promise<{ epoch: number; previous: Presence | null }>
   /**
    * Heartbeat of many tunnels at once. A lost entry (flush, failover) is set again from the caller's memory; `false`
-   * where a higher epoch is stored: the caller is superseded.
+   * where a higher epoch, or another shard's same one, is stored: the caller is superseded.
    */
   renewPresence(
     shard: string,
@@ -64,7 +64,7 @@ export interface Store {
   getPresence(controllerIds: readonly string[]): Promise<(Presence | null)[]>
 
   publish(channel: string, message: string): Promise<void>
-  /** Messages sent while away are lost. Resolves once subscribed; the answer ends the subscription. */
+  /** Messages sent while away are lost. Resolves once subscribed, be it after an outage; the answer ends it. */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>
 
   /** Rejects when the store can't be reached. */

@@ -1,6 +1,6 @@
 /** The embedded store's state: what Redis would hold, in one process. The clock comes in. */
 import { gcra } from './gcra.ts'
-import type { LimitRule, LimitResult, Presence } from './store.ts'
+import type { LimitRule, LimitResult, Presence } from '../store.ts'
 
 interface Entry<T> {
   value: T
@@ -84,8 +84,9 @@ export function createEmbeddedStoreCore(now: () => number): EmbeddedStoreCore {
       entries.map(({ controllerId, epoch }) => {
         const held = read(presence, controllerId)
         if (held !== null && held.epoch > epoch) return false
-        const value = held !== null && held.epoch === epoch ? held : { shard, epoch }
-        presence.set(controllerId, { value, expiresAt: now() + ttlMs })
+        // A clock that went back after a flush can hand out an epoch twice: the shard that is written down keeps it.
+        if (held !== null && held.epoch === epoch && held.shard !== shard) return false
+        presence.set(controllerId, { value: { shard, epoch }, expiresAt: now() + ttlMs })
         return true
       }),
     releasePresence: (controllerId, epoch) =>

@@ -1,5 +1,5 @@
 /** GCRA, the limiter behind every rate limit: pure, so that both stores and the local fallback agree to the millisecond. */
-import type { LimitResult, LimitRule } from './store.ts'
+import type { LimitResult, LimitRule } from '../store.ts'
 
 /**
  * Decides one request.
