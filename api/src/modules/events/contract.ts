@@ -43,7 +43,11 @@ export const events = contract('events', {
       'Goes on after `Last-Event-ID` (header, or `lastEventId` in the query). A comment line each 15 s keeps it open; it ends when the session ends.',
     access: 'user',
     headers: z.object({ 'last-event-id': z.string().max(100).optional() }),
-    query: z.object({ logs: ids.optional(), metrics: ids.optional(), lastEventId: z.string().max(100).optional() }),
+    query: z.object({
+      logs: ids.optional(),
+      metrics: ids.optional(),
+      lastEventId: z.string().max(100).optional(),
+    }),
     status: 200,
     stream: StreamEvent,
   }),

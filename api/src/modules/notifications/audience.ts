@@ -10,6 +10,7 @@ export interface Audience {
   person(userId: string, transaction?: Transaction): Promise<Person | null>
   /** What the controller is called now; null when it was deleted. */
   controllerName(controllerId: string, transaction: Transaction): Promise<string | null>
+  command(commandId: string, transaction: Transaction): Promise<{ name: string; error: string | null } | null>
 }
 
 /** Who is told, and of what. */
@@ -34,5 +35,7 @@ export function createAudience(db: Sequelize): Audience {
       )
       return row?.name ?? null
     },
+    command: (commandId, transaction) =>
+      firstRow(db, 'SELECT name, error FROM commands WHERE id = $commandId', { commandId }, transaction),
   }
 }
