@@ -2,6 +2,7 @@
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
 import type { DeviceDescription } from '@wmoc/protocol/control-plane'
+import type { Sequelize } from 'sequelize'
 import { testRedis } from '@wmoc/testkit/redis'
 import { randomBytes } from 'node:crypto'
 import { apiConfig } from '#src/config.ts'
@@ -26,6 +27,7 @@ export interface ControllersUnderTest {
   readonly controllers: ControllersModule
   readonly commands: CommandsModule
   readonly databaseUrl: string
+  readonly redisUrl: string
   /** Moves the kernel's clock. */
   advance(ms: number): void
   buildUser(options?: { tier?: string }): Promise<PlainUser>
@@ -55,16 +57,33 @@ export function describeDevice(device: Partial<DeviceDescription> = {}): DeviceD
 /** Opens everything; `close` ends it. */
 export async function openControllers(): Promise<ControllersUnderTest> {
   const [database, redis] = await Promise.all([openMigratedDatabase({ poolMax: 30 }), testRedis()])
-  const { db, url } = database
-  await installJobs(url)
-  const store = openStore({ url: redis.url, log: quietLog, name: 'test' })
+  await installJobs(database.url)
+  const opened = await openControllersOn({ databaseUrl: database.url, redisUrl: redis.url, db: database.db })
+  return {
+    ...opened,
+    async close() {
+      await opened.close()
+      await redis.stop()
+      await database.close()
+    },
+  }
+}
+
+/** The same on services that run already, as another process of the same installation would. */
+export async function openControllersOn(services: {
+  databaseUrl: string
+  redisUrl: string
+  db: Sequelize
+}): Promise<ControllersUnderTest> {
+  const { db, databaseUrl, redisUrl } = services
+  const store = openStore({ url: redisUrl, log: quietLog, name: 'test' })
   let offsetMs = 0
   const clock = () => new Date(Date.now() + offsetMs)
   const metrics = createMetrics('api')
-  const jobs = createJobQueue({ databaseUrl: url, db, log: quietLog, metrics })
+  const jobs = createJobQueue({ databaseUrl, db, log: quietLog, metrics })
   const config = apiConfig.load({
-    DATABASE_URL: url,
-    REDIS_URL: redis.url,
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
     INTERNAL_TOKEN: 'i'.repeat(32),
     DEVICE_CREDENTIAL_KEY: 'd'.repeat(32),
     PASSWORD_PEPPER: 'p'.repeat(32),
@@ -90,7 +109,8 @@ export async function openControllers(): Promise<ControllersUnderTest> {
     kernel,
     controllers,
     commands,
-    databaseUrl: url,
+    databaseUrl,
+    redisUrl,
     advance(ms) {
       offsetMs += ms
     },
@@ -117,8 +137,6 @@ export async function openControllers(): Promise<ControllersUnderTest> {
     async close() {
       await jobs.stop()
       await store.close()
-      await redis.stop()
-      await database.close()
     },
   }
 }

@@ -23,8 +23,8 @@ type Routes = (typeof commands)['routes']
 
 /** Unfinished commands that one controller may have. */
 export const MAX_UNFINISHED = 100
-/** Commands that one `take` answers with; the rest come with the next. */
-const MAX_TAKEN = 2_000
+/** Commands that one `take` answers with, those not sent yet before the others; the rest come with the next. */
+const MAX_TAKEN = 5_000
 const HISTORY_MS = 90 * 86_400_000
 
 export interface CommandsService {
@@ -209,7 +209,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           `WITH open AS (
              SELECT id, state FROM commands
              WHERE controller_id = ANY($controllerIds::uuid[]) AND state IN ('queued', 'sent') AND expires_at > $now
-             ORDER BY created_at, id LIMIT $max FOR UPDATE SKIP LOCKED
+             ORDER BY state = 'sent', created_at, id LIMIT $max FOR UPDATE SKIP LOCKED
            ), taken AS (
              UPDATE commands c SET state = 'sent', sent_at = coalesce(c.sent_at, $now)
              FROM open WHERE c.id = open.id

@@ -42,7 +42,7 @@ export interface ListPlan {
   readonly bind: Readonly<Record<string, unknown>>
 }
 
-/** Conditions and order for a list query. Throws 400 `invalid_cursor`. */
+/** Conditions and order for a list query. Throws 400 `validation_failed` for a cursor that is not of this list. */
 export function planList(query: ListQuery): ListPlan {
   const descending = query.sort.startsWith('-')
   const sort = SORTS[query.sort]
