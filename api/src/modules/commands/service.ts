@@ -11,8 +11,9 @@ import { z } from 'zod'
 import { cleanJson, cleanText, jsonDepth } from '#src/kernel/clean-text.ts'
 import type { Json } from '#src/kernel/clean-text.ts'
 import { decodeCursor, encodeCursor, toPage } from '#src/kernel/cursor.ts'
-import type { RouteInput } from '#src/kernel/contract.ts'
+import type { Permission, RouteInput } from '#src/kernel/contract.ts'
 import type { AccessChecker, Kernel } from '#src/kernel/module.ts'
+import { requirePermission } from '#src/kernel/permissions.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { Command, commands } from './contract.ts'
 import { paramsProblem } from './core/command-state.ts'
@@ -30,7 +31,7 @@ const HISTORY_MS = 90 * 86_400_000
 export interface CommandsService {
   /** Queues a command; `too_many_queued` when too many wait, 400 `validation_failed` for params too big or deep. */
   send(userId: string, controllerId: string, body: RouteInput<Routes['send']>['body']): Promise<Command>
-  /** 404 `not_found` here and below when the person can't see the controller. */
+  /** Everywhere: `not_found` when the person can't see the controller, `forbidden` when the role is too low. */
   list(
     userId: string,
     controllerId: string,
@@ -65,8 +66,8 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
   const { kernel, access } = deps
   const { db } = kernel
 
-  async function requireVisible(userId: string, controllerId: string): Promise<void> {
-    if ((await access.roleOnController(userId, controllerId)) === null) throw appError('not_found')
+  async function requireAllowed(userId: string, controllerId: string, permission: Permission): Promise<void> {
+    requirePermission(await access.roleOnController(userId, controllerId), permission)
   }
 
   async function find(controllerId: string, id: string, transaction?: Transaction): Promise<CommandRow> {
@@ -144,7 +145,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
   return {
     async send(userId, controllerId, body) {
       const params = cleanJson(checkedParams(body.params))
-      await requireVisible(userId, controllerId)
+      await requireAllowed(userId, controllerId, 'controllers.command')
       return db.transaction(async (transaction) => {
         const workspaceId = await lockController(controllerId, transaction)
         const command = await insert(
@@ -158,7 +159,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
     },
 
     async list(userId, controllerId, query) {
-      await requireVisible(userId, controllerId)
+      await requireAllowed(userId, controllerId, 'controllers.read')
       const after = decodeCursor(query.cursor, 'commands', POSITION)
       const found = await rows<CommandRow & { position: string }>(
         db,
@@ -180,12 +181,12 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
     },
 
     async get(userId, controllerId, commandId) {
-      await requireVisible(userId, controllerId)
+      await requireAllowed(userId, controllerId, 'controllers.read')
       return presentCommand(await find(controllerId, commandId))
     },
 
     async cancel(userId, controllerId, commandId) {
-      await requireVisible(userId, controllerId)
+      await requireAllowed(userId, controllerId, 'controllers.command')
       await db.transaction(async (transaction) => {
         const withdrawn = await firstRow<Changed>(
           db,

@@ -309,6 +309,7 @@ export function createCodeActivation(deps: {
     },
 
     async preview(code, claimant) {
+      if (workspaceForClaim(await access.memberships(claimant.userId)) === null) throw appError('forbidden')
       const claim = await look(code, claimant)
       return {
         model: claim.model,

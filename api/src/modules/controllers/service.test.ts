@@ -166,6 +166,29 @@ suite('controllers of a person', () => {
     assert.deepEqual(roles, [null, 'viewer', 'owner', 'viewer'])
   })
 
+  test('a viewer may look, an operator may also send commands, neither may change, delete or rotate', async () => {
+    const owner = await under.buildUser()
+    const { id } = await under.buildController(owner)
+    const people = await Promise.all([under.buildUser(), under.buildUser()])
+    for (const [index, role] of (['viewer', 'operator'] as const).entries()) {
+      const person = people[index]!
+      await insertMember(under.kernel.db, owner.workspaceId, person.userId, role)
+      await service().status(person.userId, id)
+      const changes = [
+        () => service().update(actor(person), id, { name: 'mine' }, null),
+        () => service().rotate(actor(person), id),
+        () => service().remove(actor(person), id),
+      ]
+      for (const change of changes) await assert.rejects(change(), { code: 'forbidden' })
+    }
+    const [viewer, operator] = people
+    const body = { name: 'reboot', params: {}, ttlSec: 60 }
+    await assert.rejects(under.commands.service.send(viewer.userId, id, body), { code: 'forbidden' })
+    const sent = await under.commands.service.send(operator.userId, id, body)
+    await assert.rejects(under.commands.service.cancel(viewer.userId, id, sent.id), { code: 'forbidden' })
+    await under.commands.service.cancel(operator.userId, id, sent.id)
+  })
+
   test('D10: deleting tells the gateways, frees the MAC and leaves no data of it', async () => {
     const [user, next] = await Promise.all([under.buildUser(), under.buildUser()])
     const { id } = await under.buildController(user, { mac: '02:00:00:00:02:10' })

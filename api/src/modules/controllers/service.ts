@@ -3,9 +3,10 @@ import { appError } from '@wmoc/platform/errors'
 import type { Role } from '@wmoc/protocol/control-plane'
 import type { ModelStatic, Transaction } from 'sequelize'
 import { cleanJson, cleanText } from '#src/kernel/clean-text.ts'
-import type { RouteInput, RouteOutput } from '#src/kernel/contract.ts'
+import type { Permission, RouteInput, RouteOutput } from '#src/kernel/contract.ts'
 import { encodeCursor, toPage } from '#src/kernel/cursor.ts'
 import type { Kernel } from '#src/kernel/module.ts'
+import { requirePermission } from '#src/kernel/permissions.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { ControllerAccess } from './access.ts'
 import { availabilityByHour, DAY_MS, onlineShare } from './availability.ts'
@@ -31,7 +32,7 @@ export interface Actor {
 export interface ControllersService {
   list(userId: string, query: ListQuery): Promise<{ items: Controller[]; nextCursor: string | null }>
   summary(userId: string): Promise<Summary>
-  /** 404 `not_found` here and below when the person can't see it. */
+  /** Here and below: `not_found` when the person can't see it, `forbidden` when the role is too low. */
   get(userId: string, id: string): Promise<Controller>
   /** `ifMatch` null: no condition; else 412 `version_conflict` when it is not the ETag of the row. */
   update(actor: Actor, id: string, changes: Changes, ifMatch: string | null): Promise<Controller>
@@ -60,11 +61,17 @@ export function createControllersService(deps: {
   const joined = `SELECT ${columnsOf(deps.Controller, 'c')}, m.role FROM controllers c
     JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = $userId WHERE c.deleted_at IS NULL`
 
-  async function find(userId: string, id: string, transaction?: Transaction): Promise<Visible> {
+  /** The row, locked in a transaction; `not_found` when the person can't see it, `forbidden` by the role. */
+  async function find(
+    userId: string,
+    id: string,
+    permission: Permission,
+    transaction?: Transaction,
+  ): Promise<Visible> {
     const lock = transaction ? ' FOR NO KEY UPDATE OF c' : ''
     const row = await firstRow<Visible>(db, `${joined} AND c.id = $id${lock}`, { userId, id }, transaction)
-    if (row === null) throw appError('not_found')
-    return row
+    requirePermission(row?.role ?? null, permission)
+    return row!
   }
 
   async function audit(
@@ -128,13 +135,13 @@ export function createControllersService(deps: {
     },
 
     async get(userId, id) {
-      const row = await find(userId, id)
+      const row = await find(userId, id, 'controllers.read')
       return presentController(row, row.role)
     },
 
     update(actor, id, changes, ifMatch) {
       return db.transaction(async (transaction) => {
-        const row = await find(actor.userId, id, transaction)
+        const row = await find(actor.userId, id, 'controllers.write', transaction)
         if (ifMatch !== null && ifMatch !== '*' && ifMatch !== etagOf(row)) throw appError('version_conflict')
         const before = { name: row.name, tags: row.tags, metadata: row.metadata }
         const after = {
@@ -163,7 +170,7 @@ export function createControllersService(deps: {
 
     remove(actor, id) {
       return db.transaction(async (transaction) => {
-        const row = await find(actor.userId, id, transaction)
+        const row = await find(actor.userId, id, 'controllers.delete', transaction)
         await rows(
           db,
           `UPDATE controllers SET deleted_at = $now, is_active = false, mac_address = NULL, activation_token = NULL,
@@ -191,7 +198,7 @@ export function createControllersService(deps: {
 
     rotate(actor, id) {
       return db.transaction(async (transaction) => {
-        const row = await find(actor.userId, id, transaction)
+        const row = await find(actor.userId, id, 'controllers.write', transaction)
         if (!row.isActive) throw appError('conflict', { detail: 'It has no secret yet.' })
         const rotating = await deps.records.rotate(id, transaction)
         await kernel.events.emit(
@@ -204,7 +211,7 @@ export function createControllersService(deps: {
     },
 
     async status(userId, id) {
-      const row = await find(userId, id)
+      const row = await find(userId, id, 'controllers.read')
       const now = kernel.clock()
       const sessions = await lastSessions(id)
       const open =
