@@ -210,6 +210,7 @@ export const HttpRequest = z.object({
 })
 export type HttpRequest = z.infer<typeof HttpRequest>
 
+/** The user went away. A device that knows this ends the id with a chunk that carries `error`; others just go on. */
 export const HttpCancel = z.object({ type: z.literal('http_cancel'), id: z.string() })
 export type HttpCancel = z.infer<typeof HttpCancel>
 

@@ -1,6 +1,12 @@
 /** HTTP requests that come through the tunnel: answered by a handler, in messages, no faster than the socket takes. */
 import { decodeBody, encodeBody, responseMessages, splitBody } from '@wmoc/protocol/v1-body'
-import type { ClientMessage, HeaderBlock, HttpRequest } from '@wmoc/protocol/messages'
+import type {
+  ClientMessage,
+  HeaderBlock,
+  HttpRequest,
+  HttpResponse,
+  HttpResponseChunk,
+} from '@wmoc/protocol/messages'
 
 export type DeviceRequest = {
   method: string
@@ -50,7 +56,7 @@ export function createExchange(options: {
   async function answer(request: HttpRequest, controller: AbortController): Promise<void> {
     const { id, method, path, headers } = request
     const { signal } = controller
-    const sink = createSink({ id, signal, send, maxChunkBytes: options.maxChunkBytes() })
+    const sink = createSink({ id, signal, send: reply, maxChunkBytes: options.maxChunkBytes() })
     const body = decodeBody(request)
     if (!body) return sink.whole(400, TEXT, Buffer.from('bad body\n'))
     try {
@@ -62,19 +68,32 @@ export function createExchange(options: {
     }
   }
 
+  /** The gateway fills the slot the moment it sees the last message, so it is free before that is sent. */
+  function reply(message: HttpResponse | HttpResponseChunk): Promise<void> {
+    if (message.more !== true) running.delete(message.id)
+    return send(message)
+  }
+
   return {
     accept(request) {
       const controller = new AbortController()
       if (running.has(request.id)) return
       if (running.size >= options.maxStreams) {
-        const sink = createSink({ id: request.id, signal: controller.signal, send, maxChunkBytes: 1_024 })
-        void sink.whole(503, TEXT, Buffer.from('busy\n'))
+        void send({ type: 'http_response', id: request.id, status: 503, headers: TEXT, body: 'busy\n' })
         return
       }
       running.set(request.id, controller)
-      void answer(request, controller).finally(() => running.delete(request.id))
+      void answer(request, controller).finally(() => {
+        if (running.get(request.id) === controller) running.delete(request.id)
+      })
     },
-    cancel: (id) => running.get(id)?.abort(),
+    cancel(id) {
+      const controller = running.get(id)
+      if (!controller) return
+      controller.abort()
+      // Nothing of this id follows.
+      void reply({ type: 'http_response_chunk', id, more: false, error: 'cancelled' })
+    },
     abandon() {
       for (const controller of running.values()) controller.abort()
     },
@@ -89,14 +108,14 @@ const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 function createSink(options: {
   id: string
   signal: AbortSignal
-  send: Send
+  send: (message: HttpResponse | HttpResponseChunk) => Promise<void>
   maxChunkBytes: number
 }): ResponseSink {
   const { id, signal, maxChunkBytes } = options
   let isBegun = false
   let isOver = false
 
-  async function send(message: ClientMessage): Promise<void> {
+  async function send(message: HttpResponse | HttpResponseChunk): Promise<void> {
     if (!signal.aborted) await options.send(message)
   }
 
