@@ -4,7 +4,7 @@ import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
 import type { Store } from '@wmoc/platform/store'
 import type { Sequelize, Transaction } from 'sequelize'
-import type { DomainEventType } from './domain-events.ts'
+import type { DomainEvent, DomainEventType } from './domain-events.ts'
 import { EVENTS_CHANNEL, readEvents } from './event-reader.ts'
 import type { EventCursor, StoredEvent } from './event-reader.ts'
 import type { EventBus } from './module.ts'
@@ -216,19 +216,24 @@ export function createEventBus({ db, store, log, clock, metrics }: Deps): EventB
   }
 
   return {
-    async emit(event, transaction) {
-      const { workspaceId, type, ...payload } = event
+    async emit(given, transaction) {
+      const events = Array.isArray(given) ? (given as readonly DomainEvent[]) : [given as DomainEvent]
+      if (events.length === 0) return
+      const records = events.map(({ workspaceId, type, ...payload }) => ({
+        workspace_id: workspaceId,
+        user_id: 'userId' in payload ? payload.userId : null,
+        type,
+        payload,
+      }))
       await rows(
         db,
         `INSERT INTO domain_events (workspace_id, user_id, type, payload, created_at)
-         VALUES ($workspaceId, $userId, $type, $payload, $now)`,
-        {
-          workspaceId,
-          userId: 'userId' in event ? event.userId : null,
-          type,
-          payload: JSON.stringify(payload),
-          now: clock(),
-        },
+         SELECT workspace_id, user_id, type, payload, $now
+         FROM ROWS FROM (jsonb_to_recordset($records::jsonb)
+           AS (workspace_id uuid, user_id uuid, type text, payload jsonb)) WITH ORDINALITY AS record
+           (workspace_id, user_id, type, payload, position)
+         ORDER BY record.position`,
+        { records: JSON.stringify(records), now: clock() },
         transaction,
       )
       tell(transaction)

@@ -66,7 +66,8 @@ export type Handlers<C extends Contract> = { readonly [K in keyof C['routes']]: 
  * the worker delivers each at least once to every subscriber, in commit order per aggregate; subscribers are idempotent.
  */
 export interface EventBus {
-  emit(event: DomainEvent, transaction: Transaction): Promise<void>
+  /** One event or many, in their order, in one statement. */
+  emit(events: DomainEvent | readonly DomainEvent[], transaction: Transaction): Promise<void>
   subscribe<T extends DomainEventType>(
     /** Stable: the cursor of what this subscriber has handled is kept under it. */
     subscriber: string,

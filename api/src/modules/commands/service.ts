@@ -81,16 +81,17 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
     return row
   }
 
-  async function emit(command: Changed, state: string, transaction: Transaction): Promise<void> {
+  /** Says that commands changed: to `state`, else to the state in their rows. */
+  async function emit(changed: readonly Changed[], transaction: Transaction, state?: string): Promise<void> {
     await kernel.events.emit(
-      {
+      changed.map((command) => ({
         type: 'command.changed',
         workspaceId: command.workspaceId,
         controllerId: command.controllerId,
         commandId: command.id,
-        state,
+        state: state ?? command.state,
         createdBy: command.createdBy,
-      },
+      })),
       transaction,
     )
   }
@@ -152,7 +153,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { userId, controllerId, workspaceId, name: body.name, params, ttlMs: body.ttlSec * 1_000 },
           transaction,
         )
-        await emit(command, 'queued', transaction)
+        await emit([command], transaction)
         kernel.notifyGateway({ type: 'commands_queued', controllerId }, transaction)
         return presentCommand(await find(controllerId, command.id, transaction))
       })
@@ -195,7 +196,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { commandId, controllerId, now: kernel.clock() },
           transaction,
         )
-        if (withdrawn !== null) return emit(withdrawn, 'withdrawn', transaction)
+        if (withdrawn !== null) return emit([withdrawn], transaction, 'withdrawn')
         await find(controllerId, commandId, transaction)
         throw appError('command_already_sent')
       })
@@ -221,9 +222,10 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { controllerIds, now: kernel.clock(), max: MAX_TAKEN },
           transaction,
         )
-        for (const command of taken) {
-          if (command.wasQueued) await emit(command, 'sent', transaction)
-        }
+        await emit(
+          taken.filter((command) => command.wasQueued),
+          transaction,
+        )
         return {
           commands: taken.map(({ controllerId, id, name, params, expiresAt }) => ({
             controllerId,
@@ -256,7 +258,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { said: JSON.stringify(said), now: kernel.clock() },
           transaction,
         )
-        for (const command of finished) await emit(command, command.state, transaction)
+        await emit(finished, transaction)
         return { accepted: finished.length }
       })
     },
@@ -272,7 +274,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { now: kernel.clock() },
           transaction,
         )
-        for (const command of expired) await emit(command, 'expired', transaction)
+        await emit(expired, transaction)
         return expired.length
       })
     },

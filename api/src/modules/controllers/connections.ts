@@ -3,6 +3,7 @@ import { uuidv7 } from '@wmoc/platform/ids'
 import type { ControlPlaneInput, ControlPlaneOutput, GatewayEvent } from '@wmoc/protocol/control-plane'
 import type { Sequelize, Transaction } from 'sequelize'
 import { cleanText } from '#src/kernel/clean-text.ts'
+import type { DomainEvent } from '#src/kernel/domain-events.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { rows } from '#src/kernel/rows.ts'
 import { applyGatewayEvent } from './core/connection.ts'
@@ -11,7 +12,7 @@ import { cleanDevice } from './core/device.ts'
 
 /** No presence and not a sign of life for this long: offline, whatever the last event said. */
 export const LOST_AFTER_MS = 90_000
-/** One failed login of a controller in this time is told; a stranger who guesses must not fill the outbox. */
+/** One failed login of a controller in this time is told. */
 const AUTH_FAILED_EVERY_MS = 60_000
 const PRESENCE_BATCH = 500
 
@@ -52,39 +53,36 @@ export function createConnections(kernel: Kernel): Connections {
     const folded = fold(known, accepted)
     await writeSessions(db, accepted, folded, transaction)
     await writeConnections(db, folded, transaction)
-    for (const { state, changes } of folded.values()) {
-      for (const change of changes) await emitStatus(state, change, transaction)
-    }
-    for (const event of accepted) {
-      if (event.type === 'auth_failed')
-        await emitAuthFailed(known.get(event.controllerId)!, event, transaction)
-    }
+    const told = accepted.filter((event) => event.type === 'auth_failed')
+    await kernel.events.emit(
+      [
+        ...[...folded.values()].flatMap(({ state, changes }) =>
+          changes.map((change) => statusEvent(state, change)),
+        ),
+        ...(await firstOfTheirMinute(told)).map((event) =>
+          authFailedEvent(known.get(event.controllerId)!, event),
+        ),
+      ],
+      transaction,
+    )
     return accepted.length
   }
 
-  async function emitStatus(state: Known, change: StatusChange, transaction: Transaction): Promise<void> {
-    await kernel.events.emit(
-      { type: 'controller.status', workspaceId: state.workspaceId, controllerId: state.id, ...change },
-      transaction,
-    )
-  }
-
-  async function emitAuthFailed(state: Known, event: AuthFailed, transaction: Transaction): Promise<void> {
-    const key = `controller:auth_failed:${state.id}:${event.reason}`
-    const isFirst = await store
-      .set(key, '1', { ttlMs: AUTH_FAILED_EVERY_MS, ifAbsent: true })
-      .catch(() => true)
-    if (!isFirst) return
-    await kernel.events.emit(
-      {
-        type: 'controller.auth_failed',
-        workspaceId: state.workspaceId,
-        controllerId: state.id,
-        remoteAddress: cleanText(event.remoteAddress, 64),
-        reason: event.reason,
-      },
-      transaction,
-    )
+  /** A stranger who guesses must not fill the outbox. An event that comes again after a rollback is still the first. */
+  async function firstOfTheirMinute(events: readonly AuthFailed[]): Promise<AuthFailed[]> {
+    const first: AuthFailed[] = []
+    for (const event of new Map(
+      events.map((each) => [`${each.controllerId}:${each.reason}`, each]),
+    ).values()) {
+      const key = `controller:auth_failed:${event.controllerId}:${event.reason}`
+      const value = String(event.at)
+      const isFirst = await store
+        .set(key, value, { ttlMs: AUTH_FAILED_EVERY_MS, ifAbsent: true })
+        .then(async (isNew) => isNew || (await store.get(key)) === value)
+        .catch(() => true)
+      if (isFirst) first.push(event)
+    }
+    return first
   }
 
   /** Those among `ids` whose presence in the store is (or is not) there. */
@@ -116,7 +114,10 @@ export function createConnections(kernel: Kernel): Connections {
       )
       if (status === 'offline') await closeLost(db, turned, transaction)
       const at = kernel.clock().getTime()
-      for (const state of turned) await emitStatus(state, { status, at }, transaction)
+      await kernel.events.emit(
+        turned.map((state) => statusEvent(state, { status, at })),
+        transaction,
+      )
       return turned.length
     })
   }
@@ -148,6 +149,20 @@ export function createConnections(kernel: Kernel): Connections {
 
 const SILENT = `status = 'online' AND status_since < $quietSince AND coalesce(last_seen_at, 'epoch') < $quietSince`
 const HEARD = `status = 'offline' AND last_seen_at > status_since AND is_active AND deleted_at IS NULL`
+
+function statusEvent(state: Known, change: StatusChange): DomainEvent {
+  return { type: 'controller.status', workspaceId: state.workspaceId, controllerId: state.id, ...change }
+}
+
+function authFailedEvent(state: Known, event: AuthFailed): DomainEvent {
+  return {
+    type: 'controller.auth_failed',
+    workspaceId: state.workspaceId,
+    controllerId: state.id,
+    remoteAddress: cleanText(event.remoteAddress, 64),
+    reason: event.reason,
+  }
+}
 
 async function lockKnown(
   db: Sequelize,

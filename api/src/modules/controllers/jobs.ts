@@ -38,12 +38,15 @@ export function createControllerUpkeep(kernel: Kernel): ControllerUpkeep {
           { before },
           transaction,
         )
-        for (const { id, workspaceId, name } of unused) {
-          await kernel.events.emit(
-            { type: 'controller.deleted', workspaceId, controllerId: id, name },
-            transaction,
-          )
-        }
+        await kernel.events.emit(
+          unused.map(({ id, workspaceId, name }) => ({
+            type: 'controller.deleted',
+            workspaceId,
+            controllerId: id,
+            name,
+          })),
+          transaction,
+        )
         await rows(
           db,
           'DELETE FROM controller_sessions WHERE disconnected_at < $before',
