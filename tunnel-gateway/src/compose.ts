@@ -1,0 +1,263 @@
+/** Puts the gateway together from its configuration. The one place where parts meet. */
+import { createAdminServer } from '@wmoc/platform/admin-server'
+import { createLifecycle } from '@wmoc/platform/lifecycle'
+import type { Lifecycle } from '@wmoc/platform/lifecycle'
+import type { Logger } from '@wmoc/platform/log'
+import { createMetrics } from '@wmoc/platform/metrics'
+import { openStore } from '@wmoc/platform/open-store'
+import { V1_LIMITS } from '@wmoc/protocol/messages'
+import { createStatus } from './admin/status.ts'
+import type { GatewayConfig } from './config.ts'
+import { createAccessTokens } from './control-plane/access-tokens.ts'
+import { createControlPlane } from './control-plane/client.ts'
+import { createCommandTaker } from './control-plane/commands.ts'
+import { createDirectory } from './control-plane/directory.ts'
+import { subscribeNotices } from './control-plane/notices.ts'
+import { createUpkeep } from './control-plane/upkeep.ts'
+import { createAdmission } from './core/admission.ts'
+import { createFlapDetector } from './core/flapping.ts'
+import { createHub } from './core/hub.ts'
+import type { StreamRules } from './core/streams.ts'
+import { createClaims } from './device/claims.ts'
+import { createConnections } from './device/connections.ts'
+import type { Connections } from './device/connections.ts'
+import { createIngest } from './device/ingest.ts'
+import { createTunnelListener } from './device/listener.ts'
+import { createPresenceKeeper } from './device/presence.ts'
+import { createRegistrar } from './device/registrar.ts'
+import { createReporter } from './device/reporter.ts'
+import type { Tunnel } from './device/tunnel.ts'
+import { createDrain } from './drain.ts'
+import { createGatewayMetrics } from './gateway-metrics.ts'
+import { createPublicServer } from './server.ts'
+import { createCookieJars } from './user/cookie-jar.ts'
+import { createUserListener } from './user/listener.ts'
+import { createPageSessions } from './user/page-sessions.ts'
+import { createGatekeeper } from './user/principal.ts'
+import { createProxy } from './user/proxy.ts'
+
+export interface Gateway {
+  readonly lifecycle: Lifecycle
+  readonly port: number
+  readonly adminPort: number
+}
+
+/** A gateway that is not started yet. */
+export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
+  const registry = createMetrics('gateway')
+  const metrics = createGatewayMetrics(registry)
+  const store = openStore({ url: config.REDIS_URL, log, name: `gateway ${config.SHARD_ID}` })
+  const controlPlane = createControlPlane({ url: config.CONTROL_PLANE_URL, token: config.INTERNAL_TOKEN })
+  const directory = createDirectory(controlPlane)
+  const hub = createHub<Tunnel>()
+  const admission = createAdmission(admissionRules(config))
+  const registrar = createRegistrar({
+    controlPlane,
+    directory,
+    credentialKey: config.DEVICE_CREDENTIAL_KEY,
+    log,
+  })
+  const claims = createClaims(registrar, log)
+  const presence = createPresenceKeeper({ store, shard: config.SHARD_ID, hub, log })
+  const ingest = createIngest({ controlPlane, metrics, log })
+  const reporter = createReporter(controlPlane, log)
+  const commands = createCommandTaker({
+    controlPlane,
+    log,
+    isConnected: (controllerId) => hub.get(controllerId) !== undefined,
+    deliver: (command) => hub.get(command.controllerId)?.command(command),
+  })
+  const drain = createDrain({
+    hub,
+    connections: () => connections,
+    windowMs: config.DRAIN_WINDOW_MS,
+    deadlineMs: config.DRAIN_DEADLINE_MS,
+    log,
+  })
+  const connections: Connections = createConnections({
+    shard: config.SHARD_ID,
+    store,
+    hub,
+    admission,
+    registrar,
+    claims,
+    flaps: createFlapDetector(),
+    presence,
+    ingest,
+    reporter,
+    commands,
+    metrics,
+    log,
+    sessionRules: {
+      registerTimeoutMs: config.REGISTER_TIMEOUT_MS,
+      deadAfterMs: V1_LIMITS.deadAfterMs,
+      messages: perSecond(config.DEVICE_MESSAGES_PER_SECOND, 10),
+    },
+    streamRules: streamRules(config),
+    isDraining: drain.isDraining,
+  })
+
+  const portalOrigin = config.PORTAL_ORIGIN ?? config.PUBLIC_URL
+  const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
+  const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
+  const proxy = createProxy({
+    find: (controllerId) => hub.get(controllerId),
+    lastSeenAt: connections.lastSeenAt,
+    isDraining: drain.isDraining,
+    scheme,
+    metrics,
+    log,
+  })
+  const deviceDomain = config.DEVICE_DOMAIN
+  const cookieKey = config.PAGE_COOKIE_KEY
+  const users = createUserListener({
+    portalOrigin,
+    deviceDomain,
+    scheme,
+    trustedHops: config.TRUSTED_HOPS,
+    directory,
+    gatekeeper,
+    pages: createPageSessions({
+      controlPlane,
+      gatekeeper,
+      store,
+      cookieKey,
+      scheme,
+      deviceDomain,
+      portalOrigin,
+    }),
+    jars: createCookieJars(store),
+    proxy,
+    log,
+  })
+  const devices = createTunnelListener({
+    trustedHops: config.TRUSTED_HOPS,
+    admission,
+    metrics,
+    tunnels: () => hub.size,
+    accept: connections.accept,
+  })
+  const server = createPublicServer({ host: config.HOST, port: config.PORT, users, devices })
+  const upkeep = createUpkeep({ directory, hub, proxy, claims, commands, reporter, log })
+  const status = createStatus({ hub, connections, admission, claims, shard: config.SHARD_ID, drain })
+  const admin = createAdminServer({
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    metrics: registry,
+    // Without the store or the API the tunnels go on: both are told, and only the API keeps new people out.
+    checks: { store: () => store.ping(), api: () => controlPlane.jwks() },
+    isReady: () => !drain.isDraining(),
+    extra: status,
+  })
+  metrics.watch({
+    tunnels: () => hub.size,
+    unregistered: admission.unregistered,
+    inFlight: () => sum(hub, (tunnel) => tunnel.streams.inFlight()),
+    queued: () => sum(hub, (tunnel) => tunnel.streams.queued()),
+    isDraining: drain.isDraining,
+    outbox: (queue) => (queue === 'ingest' ? ingest.size : reporter.sizes()[queue]),
+  })
+
+  let ticking: NodeJS.Timeout | null = null
+  let unsubscribe: (() => Promise<void>) | null = null
+  const stop = new AbortController()
+
+  /** The store may be away when the gateway starts; until it listens, the sweeps do the work. */
+  async function listen(): Promise<void> {
+    while (unsubscribe === null && !stop.signal.aborted) {
+      try {
+        unsubscribe = await subscribeNotices(store, upkeep.handlers, log)
+      } catch (error) {
+        log.warn('store', 'cannot listen to the API yet, will repeat', { error })
+        await new Promise((resolve) => setTimeout(resolve, 2_000).unref())
+      }
+    }
+  }
+
+  // Stopped in reverse: first the tunnels are sent away while everything below still works, then what they said is
+  // delivered, then the links to the API and the store are cut. Admin stays to the end, so that the drain can be watched.
+  const lifecycle = createLifecycle(log)
+  lifecycle.add('admin', { start: () => admin.start(), stop: () => admin.stop() })
+  lifecycle.add('store', { stop: () => store.close() })
+  lifecycle.add('control plane', { stop: () => controlPlane.close() })
+  lifecycle.add('outboxes', {
+    async stop() {
+      commands.stop()
+      await Promise.all([ingest.stop(3_000), reporter.stop(3_000)])
+    },
+  })
+  lifecycle.add('presence', { start: () => presence.start(), stop: () => presence.stop() })
+  lifecycle.add('notices', {
+    start() {
+      upkeep.start()
+      return Promise.race([listen(), new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())])
+    },
+    async stop() {
+      stop.abort()
+      upkeep.stop()
+      await unsubscribe?.()
+    },
+  })
+  lifecycle.add('heartbeat', {
+    start() {
+      ticking = setInterval(() => {
+        connections.tick()
+        claims.tick(Date.now())
+      }, 1_000)
+    },
+    stop() {
+      if (ticking !== null) clearInterval(ticking)
+    },
+  })
+  lifecycle.add('listener', { start: () => server.start(), stop: () => server.stop(), stopTimeoutMs: 3_000 })
+  lifecycle.add('tunnels', {
+    stop: () => drain.begin(),
+    stopTimeoutMs: config.DRAIN_WINDOW_MS + config.DRAIN_DEADLINE_MS + 1_000,
+  })
+
+  return {
+    lifecycle,
+    get port() {
+      return server.port
+    },
+    get adminPort() {
+      return admin.port
+    },
+  }
+}
+
+function sum(hub: { all(): Iterable<Tunnel> }, read: (tunnel: Tunnel) => number): number {
+  let total = 0
+  for (const tunnel of hub.all()) total += read(tunnel)
+  return total
+}
+
+function perSecond(count: number, burstFactor: number) {
+  return { burst: count * burstFactor, count, periodMs: 1_000 }
+}
+
+function admissionRules(config: GatewayConfig) {
+  return {
+    maxTunnels: config.MAX_TUNNELS,
+    maxUnregistered: config.MAX_UNREGISTERED,
+    maxUnregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
+    perAddress: perSecond(config.CONNECTS_PER_ADDRESS_PER_SECOND, 5),
+    registrations: perSecond(config.REGISTRATIONS_PER_SECOND, 4),
+  }
+}
+
+function streamRules(config: GatewayConfig): Omit<StreamRules, 'maxInFlight'> {
+  return {
+    maxQueued: config.QUEUE_PER_TUNNEL,
+    queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
+    firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
+    idleTimeoutMs: config.IDLE_TIMEOUT_MS,
+    totalTimeoutMs: config.TOTAL_TIMEOUT_MS,
+    cancelGraceMs: 2_000,
+    maxBodyBytes: V1_LIMITS.defaultMaxResponseBody,
+    pauseBytes: 256 * 1_024,
+    resumeBytes: 64 * 1_024,
+    maxBufferedBytes: 2 * 1_048_576,
+    maxPauseMs: 15_000,
+  }
+}

@@ -1,0 +1,119 @@
+/** The gateway's environment. */
+import { defineConfig, port, secret } from '@wmoc/platform/config'
+import { z } from 'zod'
+
+const count = (fallback: number) => z.coerce.number().int().min(1).default(fallback)
+const durationMs = (fallback: number) => z.coerce.number().int().min(0).default(fallback)
+const origin = z.url({ protocol: /^https?$/ }).transform((value) => new URL(value).origin)
+
+export const config = defineConfig({
+  name: 'gateway',
+  description: 'accepts the tunnels of controllers and carries the requests of their owners through them',
+  variables: {
+    NODE_ENV: { schema: z.string().default('development'), description: 'production switches to JSON logs' },
+    LOG_LEVEL: {
+      schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+      description: 'Least important level that is logged',
+    },
+    LOG_FORMAT: {
+      schema: z.enum(['json', 'pretty']).optional(),
+      description: 'Form of the log lines: json in production, else pretty',
+    },
+    HOST: { schema: z.string().default('127.0.0.1'), description: 'Address of the public listener' },
+    PORT: { schema: port(8082), description: 'Port of the public listener: /tunnel, /c and device origins' },
+    ADMIN_HOST: {
+      schema: z.string().default('127.0.0.1'),
+      description: 'Address of the operators’ listener',
+    },
+    ADMIN_PORT: {
+      schema: port(9082),
+      description: 'Port of the operators’ listener: health, metrics, status',
+    },
+    SHARD_ID: {
+      schema: z.string().min(1).max(64).default('gateway-0'),
+      description: 'Name of this shard, unique among them',
+    },
+    REDIS_URL: {
+      schema: z.string().min(1),
+      description: 'Shared store: redis://… or embedded://…',
+      secret: true,
+    },
+    CONTROL_PLANE_URL: { schema: origin, description: 'The API’s internal listener, http://host:port' },
+    INTERNAL_TOKEN: {
+      schema: secret,
+      description: 'Shared with the API; authorises internal calls',
+      secret: true,
+    },
+    DEVICE_CREDENTIAL_KEY: {
+      schema: secret,
+      description: 'Key of the verifiers of device secrets',
+      secret: true,
+    },
+    PAGE_COOKIE_KEY: {
+      schema: secret,
+      description: 'Key that signs cookies of device origins',
+      secret: true,
+    },
+    PUBLIC_URL: {
+      schema: origin.default('http://localhost:8080'),
+      description: 'Where people open the portal',
+    },
+    PORTAL_ORIGIN: { schema: origin.optional(), description: 'Origin of the portal; PUBLIC_URL unless set' },
+    DEVICE_DOMAIN: {
+      schema: z
+        .string()
+        .toLowerCase()
+        .regex(/^[a-z0-9.-]+(?::\d+)?$|^$/)
+        .default(''),
+      description:
+        'Domain, with port if not the default, below which every device has its own origin; empty: none',
+    },
+    TRUSTED_HOPS: {
+      schema: z.coerce.number().int().min(0).max(10).default(0),
+      description: 'Proxies of ours in front, whose X-Forwarded-For is believed',
+    },
+    MAX_TUNNELS: {
+      schema: count(20_000),
+      description: 'Tunnels of this shard at most; more are sent elsewhere',
+    },
+    MAX_UNREGISTERED: { schema: count(4_000), description: 'Sockets that have not registered, in total' },
+    MAX_UNREGISTERED_PER_ADDRESS: {
+      schema: count(512),
+      description: 'Sockets that have not registered, of one address',
+    },
+    CONNECTS_PER_ADDRESS_PER_SECOND: {
+      schema: count(200),
+      description: 'Tunnel connections of one address; 5 times as many at once',
+    },
+    REGISTRATIONS_PER_SECOND: {
+      schema: count(500),
+      description: 'Registrations of this shard; 4 times as many at once',
+    },
+    DEVICE_MESSAGES_PER_SECOND: {
+      schema: count(100),
+      description: 'Metrics, logs and results of one device; 10 times as many at once',
+    },
+    REGISTER_TIMEOUT_MS: { schema: durationMs(10_000), description: 'Time for a new socket to register' },
+    QUEUE_PER_TUNNEL: {
+      schema: count(32),
+      description: 'Requests that wait for a device with all streams taken',
+    },
+    QUEUE_TIMEOUT_MS: { schema: durationMs(10_000), description: 'Longest wait in that queue' },
+    FIRST_BYTE_TIMEOUT_MS: {
+      schema: durationMs(30_000),
+      description: 'Time for a device to begin its answer',
+    },
+    IDLE_TIMEOUT_MS: { schema: durationMs(60_000), description: 'Longest gap inside an answer' },
+    TOTAL_TIMEOUT_MS: { schema: durationMs(3_600_000), description: 'Longest time of one request' },
+    DRAIN_WINDOW_MS: {
+      schema: durationMs(5_000),
+      description: 'Time over which tunnels are told to go at a stop',
+    },
+    DRAIN_DEADLINE_MS: {
+      schema: durationMs(20_000),
+      description: 'Time for requests in flight to finish at a stop',
+    },
+  },
+})
+
+export type GatewayConfig = ReturnType<(typeof config)['load']>

@@ -1,0 +1,127 @@
+/** Keeps live tunnels and requests in line with what the API says: at once when told, and by itself now and then. */
+import type { Logger } from '@wmoc/platform/log'
+import { CLOSE } from '@wmoc/protocol/close-codes'
+import type { ControllerRecord } from '@wmoc/protocol/control-plane'
+import { mayRequest } from '#src/core/access-rules.ts'
+import type { Hub } from '#src/core/hub.ts'
+import type { Claims } from '#src/device/claims.ts'
+import type { Reporter } from '#src/device/reporter.ts'
+import type { Tunnel } from '#src/device/tunnel.ts'
+import type { Proxy } from '#src/user/proxy.ts'
+import type { CommandTaker } from './commands.ts'
+import type { Directory } from './directory.ts'
+import type { NoticeHandlers } from './notices.ts'
+
+const SWEEP_MS = 60_000
+const BATCH = 500
+
+export interface Upkeep {
+  readonly handlers: NoticeHandlers
+  start(): void
+  stop(): void
+}
+
+export function createUpkeep(options: {
+  directory: Directory
+  hub: Hub<Tunnel>
+  proxy: Proxy
+  claims: Claims
+  commands: CommandTaker
+  reporter: Reporter
+  log: Logger
+}): Upkeep {
+  const { directory, hub, proxy, claims, commands, reporter, log } = options
+  let timer: NodeJS.Timeout | null = null
+
+  function revoke(controllerId: string): void {
+    hub.get(controllerId)?.close(CLOSE.revoked)
+    proxy.endWhere((live) => live.controllerId === controllerId)
+  }
+
+  function apply(record: ControllerRecord): void {
+    directory.put(record)
+    const tunnel = hub.get(record.controllerId)
+    if (tunnel === undefined) return
+    if (record.state === 'revoked') return revoke(record.controllerId)
+    // The new secret travels in `registered`, so the device is asked to come again.
+    if (record.rotationPending && !tunnel.isLeaving) {
+      tunnel.goAway({
+        type: 'goaway',
+        reason: 'rotated',
+        reconnectAfterMs: Math.floor(Math.random() * 1_000),
+      })
+    }
+  }
+
+  async function reread(controllerId: string): Promise<void> {
+    directory.forgetController(controllerId)
+    if (hub.get(controllerId) === undefined) return
+    const record = await directory.refresh(controllerId)
+    if (record === null) revoke(controllerId)
+    else apply(record)
+  }
+
+  /** Ends the requests of people who may not send them any more. */
+  async function recheck(): Promise<void> {
+    for (const { principal, controllerId } of proxy.live) {
+      const role = await directory.role(principal.userId, controllerId)
+      if (role !== null && mayRequest(role, 'GET')) continue
+      proxy.endWhere(
+        (live) => live.controllerId === controllerId && live.principal.userId === principal.userId,
+      )
+    }
+  }
+
+  /** Pushed notices can get lost: everything that they would have said is asked for as well. */
+  async function sweep(): Promise<void> {
+    const tunnels = [...hub.all()]
+    for (let start = 0; start < tunnels.length; start += BATCH) {
+      const ids = tunnels.slice(start, start + BATCH).map((tunnel) => tunnel.controllerId)
+      const records = new Map((await directory.lookup(ids)).map((record) => [record.controllerId, record]))
+      for (const id of ids) {
+        const record = records.get(id)
+        if (record === undefined) revoke(id)
+        else apply(record)
+        commands.request(id)
+        reporter.event({ type: 'seen', controllerId: id, at: Date.now() })
+      }
+    }
+    await recheck()
+  }
+
+  const quietly = (work: Promise<void>) =>
+    void work.catch((error: unknown) =>
+      log.debug('events', 'could not look after a notice; the next sweep will', { error }),
+    )
+
+  return {
+    handlers: {
+      revoked({ controllerId }) {
+        directory.forgetController(controllerId)
+        directory.forgetAccess(null, controllerId)
+        revoke(controllerId)
+      },
+      controller_changed: ({ controllerId }) => quietly(reread(controllerId)),
+      access_changed({ userId, controllerId }) {
+        directory.forgetAccess(userId, controllerId)
+        quietly(recheck())
+      },
+      session_ended({ sessionIds }) {
+        directory.endSessions(sessionIds)
+        const ended = new Set(sessionIds)
+        proxy.endWhere((live) => ended.has(live.principal.sessionId))
+      },
+      commands_queued({ controllerId }) {
+        if (hub.get(controllerId) !== undefined) commands.request(controllerId)
+      },
+      claim_confirmed: ({ claimId }) => claims.confirmed(claimId),
+    },
+    start() {
+      timer = setInterval(() => quietly(sweep()), SWEEP_MS)
+      timer.unref()
+    },
+    stop() {
+      if (timer !== null) clearInterval(timer)
+    },
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * What of a device's response head reaches a user. Both surfaces share one table; what differs is said in `Surface`.
+ * A violation is the device's fault (502 `bad_device_response`) and never becomes bytes on the user's connection.
+ */
+import { ownOriginSetCookies } from './cookie-rules.ts'
+import { BAD_VALUE, HEADER_NAME, HOP_BY_HOP, namesIn } from './header-names.ts'
+import { rewriteReference, rewriteRefresh } from './location-rewrite.ts'
+import type { DeviceAddress } from './location-rewrite.ts'
+
+/** Where the response is shown: on the device's own origin, or to an API client on the portal's host. */
+export type Surface = 'own_origin' | 'api'
+
+export interface ResponseContext {
+  readonly surface: Surface
+  readonly method: string
+  readonly device: DeviceAddress
+}
+
+export interface ResponseHead {
+  readonly ok: true
+  readonly status: number
+  /** Name, value, name, value …; framing is not among them. */
+  readonly headers: string[]
+  /** No body may follow (RFC 9112 section 6.3); what the device sends as one is dropped. */
+  readonly isBodiless: boolean
+  /** `Set-Cookie` values as the device sent them, for the jar of the API surface. */
+  readonly setCookies: readonly string[]
+}
+export type Violation = { readonly ok: false; readonly reason: string }
+
+const MAX_HEADERS = 64
+const MAX_HEADER_BYTES = 16_384
+
+const DROPPED: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  // Would speak for the whole host, or for the connection.
+  'service-worker-allowed',
+  'clear-site-data',
+  'strict-transport-security',
+  'alt-svc',
+  'nel',
+  'report-to',
+  'reporting-endpoints',
+  'public-key-pins',
+  'public-key-pins-report-only',
+  'origin-agent-cluster',
+  'expect-ct',
+  'set-cookie2',
+  // Ours replace them.
+  'x-content-type-options',
+  'referrer-policy',
+  'cross-origin-resource-policy',
+  // Orders to caches and proxies on the way.
+  'surrogate-control',
+  'cdn-cache-control',
+  'cloudflare-cdn-cache-control',
+  'x-sendfile',
+  'x-lighttpd-send-file',
+  'x-request-id',
+])
+const DROPPED_PREFIXES = ['access-control-', 'x-accel-', 'x-wmoc-', 'proxy-']
+
+/** Checks and rewrites the head of a device's response. `status` and `headers` are whatever its JSON held. */
+export function buildResponseHead(
+  status: unknown,
+  headers: unknown,
+  context: ResponseContext,
+): ResponseHead | Violation {
+  if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599)
+    return bad('status')
+  const flat = flatten(headers)
+  if ('reason' in flat) return flat
+  const isBodiless = context.method === 'HEAD' || status === 204 || status === 205 || status === 304
+  const out: string[] = []
+  const setCookies: string[] = []
+  const seen = { cacheControl: '', hasValidator: false, hasType: false, hasLength: false }
+  const named = connectionNames(flat.pairs)
+  for (const [name, value] of flat.pairs) {
+    const lower = name.toLowerCase()
+    if (DROPPED.has(lower) || named.has(lower) || DROPPED_PREFIXES.some((prefix) => lower.startsWith(prefix)))
+      continue
+    switch (lower) {
+      case 'content-length':
+        // Without a body the figure is information and frames nothing; with one, the gateway counts itself.
+        if (isBodiless && status !== 204 && !seen.hasLength && /^\d{1,15}$/.test(value)) out.push(name, value)
+        seen.hasLength = true
+        break
+      case 'set-cookie':
+        setCookies.push(value)
+        break
+      case 'cache-control':
+        seen.cacheControl += `${seen.cacheControl === '' ? '' : ','}${value}`
+        break
+      case 'location':
+      case 'content-location': {
+        const reference = rewriteReference(value, context.device)
+        if (reference !== null) out.push(name, reference)
+        else if (lower === 'location') return bad('location')
+        break
+      }
+      case 'refresh': {
+        const refresh = rewriteRefresh(value, context.device)
+        if (refresh !== null) out.push(name, refresh)
+        break
+      }
+      default:
+        if (lower === 'etag' || lower === 'last-modified') seen.hasValidator = true
+        if (lower === 'content-type') seen.hasType = true
+        out.push(name, value)
+    }
+  }
+  if (!seen.hasType && !isBodiless) out.push('Content-Type', 'application/octet-stream')
+  out.push('Cache-Control', cacheControl(seen.cacheControl, seen.hasValidator))
+  addSecurity(out, context.surface)
+  if (context.surface === 'own_origin')
+    for (const cookie of ownOriginSetCookies(setCookies)) out.push('Set-Cookie', cookie)
+  return { ok: true, status, headers: out, isBodiless, setCookies }
+}
+
+function addSecurity(out: string[], surface: Surface): void {
+  out.push('X-Content-Type-Options', 'nosniff', 'Cross-Origin-Resource-Policy', 'same-origin')
+  // Policies add up: the device's own stays and ours can only narrow it.
+  if (surface === 'api') out.push('Referrer-Policy', 'no-referrer', 'Content-Security-Policy', 'sandbox')
+  else out.push('Referrer-Policy', 'same-origin', 'Content-Security-Policy', "frame-ancestors 'self'")
+}
+
+/** Only the person's own browser may keep an authorised response. */
+function cacheControl(given: string, hasValidator: boolean): string {
+  const directives = namesIn(given).filter(
+    (directive) => !/^(?:public|private|s-maxage|proxy-revalidate|must-understand)(?:=|$)/.test(directive),
+  )
+  if (directives.length > 0) return ['private', ...directives].join(', ')
+  return hasValidator ? 'private, no-cache' : 'private, no-store'
+}
+
+type Pairs = { readonly pairs: [name: string, value: string][] }
+
+/** The header object of the device as pairs: only strings and arrays of strings, sound names and values, in bounds. */
+function flatten(headers: unknown): Pairs | Violation {
+  const pairs: [string, string][] = []
+  if (headers === undefined || headers === null) return { pairs }
+  if (typeof headers !== 'object' || Array.isArray(headers)) return bad('headers')
+  let bytes = 0
+  for (const [name, given] of Object.entries(headers as Record<string, unknown>)) {
+    if (!HEADER_NAME.test(name)) return bad('header_name')
+    for (const value of Array.isArray(given) ? (given as unknown[]) : [given]) {
+      if (typeof value !== 'string' || BAD_VALUE.test(value)) return bad('header_value')
+      const octets = toOctets(value.trim())
+      bytes += name.length + octets.length + 4
+      if (pairs.length === MAX_HEADERS || bytes > MAX_HEADER_BYTES) return bad('header_size')
+      pairs.push([name, octets])
+    }
+  }
+  return { pairs }
+}
+
+function connectionNames(pairs: Pairs['pairs']): Set<string> {
+  const names = new Set<string>()
+  for (const [name, value] of pairs) {
+    if (name.toLowerCase() !== 'connection') continue
+    // A device cannot take away what protects the user by naming it.
+    for (const listed of namesIn(value))
+      if (listed !== 'set-cookie' && listed !== 'location') names.add(listed)
+  }
+  return names
+}
+
+const encoder = new TextEncoder()
+
+/** One character per octet, as HTTP/1.1 writes them; text beyond Latin-1 goes as its UTF-8 octets. */
+function toOctets(value: string): string {
+  // oxlint-disable-next-line no-control-regex
+  if (/^[\x00-\xff]*$/.test(value)) return value
+  return Array.from(encoder.encode(value), (octet) => String.fromCharCode(octet)).join('')
+}
+
+function bad(reason: string): Violation {
+  return { ok: false, reason }
+}

@@ -1,0 +1,106 @@
+/** The public HTTP server, hardened, and which listener a request belongs to. */
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { refuseUpgrade } from './device/listener.ts'
+import type { TunnelListener } from './device/listener.ts'
+import { guardRequest } from './user/http-guard.ts'
+import type { UserListener } from './user/listener.ts'
+import { sendProblem } from './user/problem.ts'
+
+export interface PublicServer {
+  readonly port: number
+  start(): Promise<void>
+  /** No new connections; those that are idle end. Resolves when the last is gone. */
+  stop(): Promise<void>
+}
+
+const MAX_HEADER_BYTES = 16_384
+
+export function createPublicServer(options: {
+  host: string
+  port: number
+  users: UserListener
+  devices: TunnelListener
+}): PublicServer {
+  const server: Server = createServer({
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: 15_000,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    connectionsCheckingInterval: 5_000,
+    noDelay: true,
+    // Else a flood of names costs more than the limit in bytes says.
+    joinDuplicateHeaders: false,
+  })
+  server.maxHeadersCount = 200
+
+  server.on('request', (request, response) => dispatch(request, response, false))
+  server.on('checkContinue', (request, response) => dispatch(request, response, true))
+  server.on('upgrade', (request, socket, head) => upgrade(request, socket, head))
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
+    refuseUpgrade(socket, 'method_not_allowed'),
+  )
+
+  function dispatch(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (isTunnel(request)) {
+      const guarded = guardRequest(request)
+      if (guarded.ok)
+        sendProblem(response, 'upgrade_required', {}, [
+          'Upgrade',
+          'websocket',
+          'Connection',
+          'close, Upgrade',
+        ])
+      else sendProblem(response, guarded.code, {}, [...(guarded.headers ?? []), 'Connection', 'close'])
+      return
+    }
+    options.users.handle(request, response, expectsContinue)
+  }
+
+  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const guarded = guardRequest(request)
+    if (!guarded.ok) return refuseUpgrade(socket, guarded.code)
+    const hasBody =
+      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+    if (isTunnel(request) && request.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody) {
+      options.devices.upgrade(request, socket, head)
+      return
+    }
+    // Nothing but the tunnel is ever switched to another protocol.
+    if (isTunnel(request))
+      refuseUpgrade(socket, hasBody ? 'malformed' : 'upgrade_required', undefined, 'Upgrade: websocket\r\n')
+    else refuseUpgrade(socket, 'not_implemented')
+  }
+
+  let port = 0
+  return {
+    get port() {
+      return port
+    },
+    start() {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(options.port, options.host, 4_096, () => {
+          server.off('error', reject)
+          port = (server.address() as AddressInfo).port
+          resolve()
+        })
+      })
+    },
+    stop() {
+      return new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+      })
+    },
+  }
+}
+
+function isTunnel(request: IncomingMessage): boolean {
+  const url = request.url ?? ''
+  return url === '/tunnel' || url.startsWith('/tunnel?')
+}

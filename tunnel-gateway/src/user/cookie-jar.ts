@@ -1,0 +1,44 @@
+/** Cookies of devices for API clients, which have none of their own: per sign-in session and controller, in the store. */
+import type { Store } from '@wmoc/platform/store'
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import { cookiesFor, updateJar } from '#src/core/cookie-rules.ts'
+import type { JarCookie } from '#src/core/cookie-rules.ts'
+
+const JAR_TTL_MS = 24 * 3_600_000
+const Jar = z.array(
+  z.object({ name: z.string(), value: z.string(), path: z.string(), expiresAt: z.number().nullable() }),
+)
+
+export interface CookieJars {
+  /** The `Cookie` header for a request; empty when there is none. */
+  cookieHeader(sessionId: string, controllerId: string, path: string): Promise<string>
+  keep(sessionId: string, controllerId: string, path: string, setCookies: readonly string[]): void
+}
+
+export function createCookieJars(store: Store): CookieJars {
+  const jars = new LRUCache<string, readonly JarCookie[]>({ max: 10_000, ttl: 60_000 })
+  const keyOf = (sessionId: string, controllerId: string) => `wmoc:jar:${sessionId}:${controllerId}`
+
+  /** Without the store there are no cookies; the request goes on. */
+  async function load(key: string): Promise<readonly JarCookie[]> {
+    const text = await store.get(key).catch(() => null)
+    const jar = text === null ? [] : (Jar.safeParse(JSON.parse(text)).data ?? [])
+    jars.set(key, jar)
+    return jar
+  }
+
+  return {
+    async cookieHeader(sessionId, controllerId, path) {
+      const key = keyOf(sessionId, controllerId)
+      const jar = jars.get(key) ?? (await load(key))
+      return jar.length === 0 ? '' : cookiesFor(jar, path, Date.now())
+    },
+    keep(sessionId, controllerId, path, setCookies) {
+      const key = keyOf(sessionId, controllerId)
+      const next = updateJar(jars.get(key) ?? [], setCookies, path, Date.now())
+      jars.set(key, next)
+      void store.set(key, JSON.stringify(next), { ttlMs: JAR_TTL_MS }).catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,172 @@
+/** The listener of people and their programs: `/c/{id}/…` on the portal's host, and every device's own origin. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { clientAddress } from '@wmoc/platform/client-address'
+import { AppError, appError } from '@wmoc/platform/errors'
+import type { Logger } from '@wmoc/platform/log'
+import type { Directory } from '#src/control-plane/directory.ts'
+import { isNavigation, isSameOrigin } from '#src/core/access-rules.ts'
+import type { BrowserHints } from '#src/core/access-rules.ts'
+import { deviceCookies } from '#src/core/cookie-rules.ts'
+import { parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-path.ts'
+import type { CookieJars } from './cookie-jar.ts'
+import { guardRequest } from './http-guard.ts'
+import type { PageSessions } from './page-sessions.ts'
+import type { Gatekeeper } from './principal.ts'
+import { redirect, sendError, sendProblem } from './problem.ts'
+import type { Proxy } from './proxy.ts'
+
+export interface UserListenerOptions {
+  readonly portalOrigin: string
+  /** Empty: devices have no origin of their own. */
+  readonly deviceDomain: string
+  readonly scheme: 'http' | 'https'
+  readonly trustedHops: number
+  readonly directory: Directory
+  readonly gatekeeper: Gatekeeper
+  readonly pages: PageSessions
+  readonly jars: CookieJars
+  readonly proxy: Proxy
+  readonly log: Logger
+}
+
+export interface UserListener {
+  handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void
+}
+
+interface Call {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly host: string
+  readonly target: string
+  readonly hints: BrowserHints
+  readonly expectsContinue: boolean
+}
+
+const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/
+const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
+
+export function createUserListener(options: UserListenerOptions): UserListener {
+  const { gatekeeper, pages, proxy, directory } = options
+  const portalHost = new URL(options.portalOrigin).host
+  const suffix = options.deviceDomain === '' ? null : `.${options.deviceDomain}`
+  /** On one machine the portal is reached by any of its loopback names. */
+  const isPortalHost = (host: string) =>
+    host === portalHost || (LOOPBACK.test(portalHost) && LOOPBACK.test(host))
+
+  async function route(call: Call): Promise<void> {
+    const label = labelOf(call.host)
+    if (label !== null) return onOwnOrigin(call, label)
+    if (!isPortalHost(call.host)) throw appError('misdirected')
+    return onPortalHost(call)
+  }
+
+  function labelOf(host: string): string | null {
+    if (suffix === null || !host.endsWith(suffix)) return null
+    const label = host.slice(0, -suffix.length)
+    return /^[a-z0-9-]{1,63}$/.test(label) ? label : null
+  }
+
+  async function onPortalHost(call: Call): Promise<void> {
+    const { request, response, hints } = call
+    const target = parseControllerTarget(call.target)
+    if (target.kind === 'malformed') throw appError('malformed')
+    if (target.kind === 'redirect') return redirect(response, 308, target.location)
+    if (target.kind !== 'device') throw appError('not_found')
+    const { controllerId, path } = target
+    const authorization = request.headers.authorization
+    if (authorization === undefined) {
+      if (!isNavigation(hints)) throw appError('unauthenticated')
+      if (suffix === null) throw appError('not_implemented')
+      return pages.leavePortal(request, response, controllerId, path)
+    }
+    const principal = await gatekeeper.fromBearer(authorization)
+    const record = await gatekeeper.admit(principal, controllerId, request.method!)
+    const { sessionId } = principal
+    await proxy.handle({
+      ...common(call),
+      principal,
+      record,
+      path,
+      surface: 'api',
+      cookie: await options.jars.cookieHeader(sessionId, controllerId, path),
+      keepCookies: (values) => options.jars.keep(sessionId, controllerId, path, values),
+      isNavigation: false,
+      extraHeaders: [],
+    })
+  }
+
+  async function onOwnOrigin(call: Call, label: string): Promise<void> {
+    const { request, response, hints, host } = call
+    const target = parseOwnOriginTarget(call.target)
+    if (target.kind === 'malformed') throw appError('malformed')
+    const record = await directory.byLabel(label)
+    if (record === null || record.state === 'revoked') throw appError('misdirected')
+    if (target.kind === 'reserved') {
+      if (!target.path.startsWith('/_wmoc/enter?') || request.method !== 'GET') throw appError('not_found')
+      return pages.enter(response, target.path, record)
+    }
+    const isPage = isNavigation(hints)
+    const known = await pages.recognise(request, record)
+    if (known === null) {
+      if (!isPage) throw appError('unauthenticated')
+      return redirect(response, 303, `${options.portalOrigin}/c/${record.controllerId}${target.path}`)
+    }
+    if (!isSameOrigin(hints, `${options.scheme}://${host}`)) throw appError('csrf_rejected')
+    await gatekeeper.admit(known.principal, record.controllerId, request.method!)
+    await proxy.handle({
+      ...common(call),
+      principal: known.principal,
+      record,
+      path: target.path,
+      surface: 'own_origin',
+      cookie: deviceCookies(request.headers.cookie ?? ''),
+      isNavigation: isPage,
+      extraHeaders: known.setCookie === null ? [] : ['Set-Cookie', known.setCookie],
+    })
+  }
+
+  function common({ request, response, host, expectsContinue }: Call) {
+    const forwardedFor = request.headers['x-forwarded-for']
+    const address = clientAddress(request.socket.remoteAddress, forwardedFor, options.trustedHops)
+    return { request, response, host, expectsContinue, clientAddress: address }
+  }
+
+  return {
+    handle(request, response, expectsContinue) {
+      const guarded = guardRequest(request)
+      if (!guarded.ok) {
+        sendProblem(response, guarded.code, {}, [...(guarded.headers ?? []), 'Connection', 'close'])
+        return
+      }
+      const { host, target } = guarded
+      const call: Call = { request, response, host, target, expectsContinue, hints: hintsOf(request) }
+      route(call).catch((error: unknown) => {
+        if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
+        const isChallenge = error instanceof AppError && error.status === 401
+        sendError(response, error, [...(isChallenge ? CHALLENGE : []), ...closing(request)])
+      })
+    },
+  }
+}
+
+/** A body that nobody will read ends the connection, so that it can't be taken for the next request. */
+function closing(request: IncomingMessage): readonly string[] {
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  return hasBody && !request.complete ? ['Connection', 'close'] : []
+}
+
+function hintsOf({ method, headers }: IncomingMessage): BrowserHints {
+  return {
+    method: method!,
+    fetchSite: one(headers['sec-fetch-site']),
+    fetchMode: one(headers['sec-fetch-mode']),
+    fetchDest: one(headers['sec-fetch-dest']),
+    origin: headers.origin,
+    accept: headers.accept,
+  }
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

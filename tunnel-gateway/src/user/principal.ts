@@ -1,0 +1,44 @@
+/** Who sends a request, and what they may do with a controller. */
+import { appError } from '@wmoc/platform/errors'
+import type { ControllerRecord } from '@wmoc/protocol/control-plane'
+import type { AccessTokens } from '#src/control-plane/access-tokens.ts'
+import type { Directory } from '#src/control-plane/directory.ts'
+import { mayRequest } from '#src/core/access-rules.ts'
+
+export interface Principal {
+  readonly userId: string
+  readonly sessionId: string
+}
+
+export interface Gatekeeper {
+  /** From `Authorization: Bearer …`. Throws `unauthenticated` or `session_ended`. */
+  fromBearer(header: string): Promise<Principal>
+  /** Whether the sign-in session still lives. */
+  isAlive(sessionId: string): Promise<boolean>
+  /**
+   * The controller's record, for somebody who may send this request. What is foreign and what does not exist look the
+   * same: `not_found`. Throws `forbidden` where the role is too small.
+   */
+  admit(principal: Principal, controllerId: string, method: string): Promise<ControllerRecord>
+}
+
+export function createGatekeeper(tokens: AccessTokens, directory: Directory): Gatekeeper {
+  return {
+    async fromBearer(header) {
+      const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header)?.[1]
+      const claims = token === undefined ? null : await tokens.verify(token)
+      if (claims === null) throw appError('unauthenticated')
+      if (!(await directory.isAlive(claims.sid))) throw appError('session_ended')
+      return { userId: claims.sub, sessionId: claims.sid }
+    },
+    isAlive: (sessionId) => directory.isAlive(sessionId),
+    async admit({ userId }, controllerId, method) {
+      const role = await directory.role(userId, controllerId)
+      if (role === null) throw appError('not_found')
+      const record = await directory.record(controllerId)
+      if (record === null || record.state === 'revoked') throw appError('not_found')
+      if (!mayRequest(role, method)) throw appError('forbidden')
+      return record
+    },
+  }
+}

@@ -1,0 +1,102 @@
+/** Answers that the gateway gives itself: problem+json, redirects, and a page for people. */
+import { createHash } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { appError, toProblem } from '@wmoc/platform/errors'
+import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
+
+const COMMON = [
+  'X-Content-Type-Options',
+  'nosniff',
+  'Referrer-Policy',
+  'no-referrer',
+  'Cache-Control',
+  'no-store',
+]
+
+/** Ends the response with a problem; where its head is out already, cuts the connection instead. */
+export function sendProblem(
+  response: ServerResponse,
+  code: ErrorCode,
+  details: ErrorDetails = {},
+  headers: readonly string[] = [],
+): void {
+  sendError(response, appError(code, details), headers)
+}
+
+export function sendError(response: ServerResponse, error: unknown, headers: readonly string[] = []): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const problem = toProblem(error)
+  const body = JSON.stringify(problem.body)
+  const own = Object.entries(problem.headers).filter(([name]) => name !== 'cache-control')
+  response.writeHead(problem.status, [
+    ...COMMON,
+    ...own.flat(),
+    ...headers,
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+  ])
+  response.end(body)
+}
+
+export function redirect(
+  response: ServerResponse,
+  status: 303 | 308,
+  location: string,
+  headers: readonly string[] = [],
+): void {
+  response.writeHead(status, [...COMMON, ...headers, 'Location', location, 'Content-Length', '0'])
+  response.end()
+}
+
+const TEXTS = {
+  en: {
+    title: 'The controller is offline',
+    text: 'It is not connected right now. This page opens by itself as soon as it is back.',
+    seen: 'Last seen: ',
+  },
+  ru: {
+    title: 'Контроллер не в сети',
+    text: 'Сейчас он не подключён. Страница откроется сама, как только он вернётся.',
+    seen: 'Был в сети: ',
+  },
+} as const
+
+const STYLE =
+  'body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem;color:#1c1f23;background:#fff}' +
+  '@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#15181c}}'
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+const RELOAD_SEC = 5
+
+/** A person opened the page of a device that is away: the page tries again by itself. */
+export function sendOfflinePage(
+  response: ServerResponse,
+  acceptLanguage: string | undefined,
+  lastSeenAt: number | null,
+): void {
+  const language = /^\s*ru\b/i.test(acceptLanguage ?? '') ? 'ru' : 'en'
+  const text = TEXTS[language]
+  const iso = lastSeenAt === null ? null : new Date(lastSeenAt).toISOString()
+  const seen =
+    iso === null
+      ? ''
+      : `<p>${text.seen}<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time></p>`
+  const html =
+    `<!doctype html><html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
+    `<meta http-equiv="refresh" content="${RELOAD_SEC}"><title>${text.title}</title><style>${STYLE}</style></head>` +
+    `<body><main><h1>${text.title}</h1><p>${text.text}</p>${seen}</main></body></html>`
+  response.writeHead(503, [
+    ...COMMON,
+    'Content-Type',
+    'text/html; charset=utf-8',
+    'Content-Security-Policy',
+    `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    'Retry-After',
+    String(RELOAD_SEC),
+    'Content-Length',
+    String(Buffer.byteLength(html)),
+  ])
+  response.end(html)
+}
