@@ -78,14 +78,17 @@ suite('activation by a code', () => {
   })
 
   test('of many people who confirm one code at once exactly one gets the controller', async () => {
-    const people = await Promise.all(Array.from({ length: 4 }, () => under.buildUser()))
-    const { code } = await open()
-    const outcomes = await Promise.allSettled(
-      people.map((person) => under.controllers.codes.confirm(code, undefined, claimant(person))),
-    )
-    assert.equal(outcomes.filter((outcome) => outcome.status === 'fulfilled').length, 1)
-    const lists = await Promise.all(people.map((person) => listAll(under, person)))
-    assert.equal(lists.flat().length, 1)
+    for (let round = 0; round < 5; round++) {
+      const people = await Promise.all(Array.from({ length: 4 }, () => under.buildUser()))
+      // Without a MAC nothing but the code itself keeps them apart.
+      const { code } = await open({ mac: null })
+      const outcomes = await Promise.allSettled(
+        people.map((person) => under.controllers.codes.confirm(code, undefined, claimant(person))),
+      )
+      assert.equal(outcomes.filter((outcome) => outcome.status === 'fulfilled').length, 1)
+      const lists = await Promise.all(people.map((person) => listAll(under, person)))
+      assert.equal(lists.flat().length, 1)
+    }
   })
 
   test('D5: a code that has run out is neither confirmed nor collected', async () => {
