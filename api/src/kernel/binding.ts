@@ -1,6 +1,5 @@
 /** Contracts → Koa: the only file that knows the router. Validates what comes in and what goes out. */
 import { appError } from '@wmoc/platform/errors'
-import type { Logger } from '@wmoc/platform/log'
 import type { Store } from '@wmoc/platform/store'
 import type { Context, Middleware } from 'koa'
 import Router from 'koa-router'
@@ -25,8 +24,9 @@ export interface BindingDeps {
   readonly limiter: RateLimiter
   readonly idempotency: Idempotency
   readonly store: Store
-  readonly log: Logger
   readonly hasReplicas: boolean
+  /** Aborted when the process stops: streams end. */
+  readonly draining: AbortSignal
 }
 
 interface BoundRoute {
@@ -77,7 +77,7 @@ async function answer(bound: BoundRoute, context: Context, deps: BindingDeps): P
   const caller = await identify(route, context, deps)
   const body = await readJsonBody(context.req)
   const input = parseInput(route, context, body?.value)
-  const request = createRequestContext(context, caller, deps.authenticator)
+  const request = createRequestContext(context, caller, deps)
   const run = async () => bound.handler(input as never, request.value) as Promise<unknown>
   try {
     const result = await readingWhereAllowed(route, caller, deps, () =>

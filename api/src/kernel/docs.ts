@@ -40,9 +40,9 @@ const START = `window.ui = SwaggerUIBundle({
 })
 `
 
-/** `document` is made once. */
-export function serveDocs(document: object): Middleware {
-  const text = JSON.stringify(document)
+/** `makeDocument` is asked when somebody first wants it: a start is not held up. */
+export function serveDocs(makeDocument: () => object): Middleware {
+  let text: string | null = null
   const folder = join(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'), '..')
   return async (context, next) => {
     if (context.method !== 'GET' && context.method !== 'HEAD') {
@@ -52,6 +52,7 @@ export function serveDocs(document: object): Middleware {
     const asset = /^\/api\/docs\/([\w.-]+)$/.exec(context.path)?.[1] ?? ''
     if (context.path === '/api/openapi.json') {
       context.type = 'application/json; charset=utf-8'
+      text ??= JSON.stringify(makeDocument())
       context.body = text
     } else if (context.path === '/api/docs' || context.path === '/api/docs/') {
       context.set('content-security-policy', POLICY)

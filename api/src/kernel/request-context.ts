@@ -6,11 +6,12 @@ import type { Caller, RequestContext } from './module.ts'
 export function createRequestContext(
   context: Context,
   caller: Caller | null,
-  authenticator: Authenticator,
+  { authenticator, draining }: { authenticator: Authenticator; draining: AbortSignal },
 ): { value: RequestContext; end(): void } {
   const controller = new AbortController()
   const abort = () => controller.abort()
   context.res.once('close', abort)
+  draining.addEventListener('abort', abort)
   const unwatch = caller ? authenticator.watch(caller.sessionId, abort) : () => {}
   const value: RequestContext = {
     caller,
@@ -29,6 +30,7 @@ export function createRequestContext(
     end() {
       unwatch()
       context.res.off('close', abort)
+      draining.removeEventListener('abort', abort)
     },
   }
 }

@@ -109,7 +109,14 @@ export const auth = contract('auth', {
     access: 'public',
     status: 204,
   }),
-  me: route({ method: 'GET', path: '/api/auth/me', summary: 'Who am I', access: 'user', status: 200, response: Me }),
+  me: route({
+    method: 'GET',
+    path: '/api/auth/me',
+    summary: 'Who am I',
+    access: 'user',
+    status: 200,
+    response: Me,
+  }),
   updateMe: route({
     method: 'PATCH',
     path: '/api/auth/me',

@@ -1,0 +1,83 @@
+/** The list of modules: one line each, in the order of what they need of each other. */
+import type { Kernel, Module } from './kernel/module.ts'
+import type { RateLimiter } from './kernel/rate-limit.ts'
+import { firstRow } from './kernel/rows.ts'
+import type { SecretBox } from './kernel/secrets.ts'
+import { auth } from './modules/auth/contract.ts'
+import { createAuthModule } from './modules/auth/module.ts'
+import type { AuthModule } from './modules/auth/module.ts'
+import { commands } from './modules/commands/contract.ts'
+import { createCommandsModule } from './modules/commands/module.ts'
+import { controllers } from './modules/controllers/contract.ts'
+import { createControllersModule } from './modules/controllers/module.ts'
+import type { ControllersModule } from './modules/controllers/module.ts'
+import { events } from './modules/events/contract.ts'
+import { createEventsModule } from './modules/events/module.ts'
+import { createGatewayLinkModule } from './modules/gateway-link/module.ts'
+import { notifications } from './modules/notifications/contract.ts'
+import { createNotificationsModule } from './modules/notifications/module.ts'
+import { system } from './modules/system/contract.ts'
+import { createSystemModule } from './modules/system/module.ts'
+import { telemetry } from './modules/telemetry/contract.ts'
+import { createTelemetryModule } from './modules/telemetry/module.ts'
+import { createEmailChannel } from './providers/mail/email-channel.ts'
+import type { Mailer } from './providers/mail/mailer.ts'
+
+/** The public API by module, for the reference, the client and the tests. */
+export const CONTRACTS = { system, auth, controllers, commands, telemetry, notifications, events } as const
+
+export interface Modules {
+  readonly auth: AuthModule
+  readonly controllers: ControllersModule
+  readonly all: readonly Module[]
+}
+
+/** Makes every module; nothing runs before `register` and the process's start. */
+export function createModules(
+  kernel: Kernel,
+  deps: { secrets: SecretBox; limiter: RateLimiter; mailer: Mailer; version: string },
+): Modules {
+  const signIn = createAuthModule(kernel, {
+    ...deps,
+    countControllers: (userId) => countControllers(kernel, userId),
+  })
+  const fleet = createControllersModule(kernel)
+  const orders = createCommandsModule(kernel, fleet.access)
+  const measures = createTelemetryModule(kernel, fleet.access)
+  const notices = createNotificationsModule(kernel, [createEmailChannel(deps.mailer)])
+  const stream = createEventsModule(kernel, {
+    access: fleet.access,
+    sessionsAlive: async (ids) => {
+      const alive = await signIn.sessions.alive(ids)
+      return ids.map((id) => alive.has(id))
+    },
+    commands: orders.service,
+    notifications: notices.service,
+    live: measures.live,
+  })
+  return {
+    auth: signIn,
+    controllers: fleet,
+    all: [
+      createSystemModule({ config: kernel.config, mailer: deps.mailer, version: deps.version }),
+      signIn,
+      fleet,
+      orders,
+      measures,
+      notices,
+      stream,
+      createGatewayLinkModule(fleet, orders),
+    ],
+  }
+}
+
+/** Active controllers in the workspaces a person owns: what the tier's limit counts. */
+async function countControllers({ db }: Kernel, userId: string): Promise<number> {
+  const row = await firstRow<{ count: number }>(
+    db,
+    `SELECT count(*)::int AS count FROM controllers c JOIN workspaces w ON w.id = c.workspace_id
+     WHERE w.owner_id = $userId AND c.is_active AND c.deleted_at IS NULL`,
+    { userId },
+  )
+  return row?.count ?? 0
+}
