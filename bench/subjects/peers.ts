@@ -18,7 +18,7 @@ export interface Peer {
 
 interface Setup {
   readonly upstream: URL
-  readonly ports: readonly [number, number, number, number]
+  readonly ports: readonly [number, number, number, number, number]
   /** Writes a file into a folder of its own and answers its path. */
   readonly file: (name: string, text: string) => string
   readonly program: (name: string) => string
@@ -30,14 +30,14 @@ const piko: Peer = {
   name: 'piko',
   note: 'HTTP endpoint chosen by a header; no authentication',
   programs: ['piko'],
-  async start({ upstream, ports: [proxy, agents, admin, gossip], program }) {
+  async start({ upstream, ports: [proxy, agents, admin, gossip, agentAdmin], program }) {
     const server = startChild(program('piko'), [
       'server',
       `--proxy.bind-addr=${HOST}:${proxy}`,
       `--upstream.bind-addr=${HOST}:${agents}`,
       `--admin.bind-addr=${HOST}:${admin}`,
       `--cluster.gossip.bind-addr=${HOST}:${gossip}`,
-      '--usage.disable',
+      '--proxy.access-log.disable',
     ])
     await eventually('piko', async () => (await fetch(`http://${HOST}:${admin}/health`)).status < 500)
     const client = startChild(program('piko'), [
@@ -46,8 +46,8 @@ const piko: Peer = {
       'bench',
       upstream.host,
       `--connect.url=http://${HOST}:${agents}`,
-      '--server.bind-addr=127.0.0.1:0',
-      '--access-log.level=error',
+      `--server.bind-addr=${HOST}:${agentAdmin}`,
+      '--access-log.disable',
     ])
     const headers = { Host: 'bench.test', 'x-piko-endpoint': 'bench' }
     return { server, client, target: { host: HOST, port: proxy, path: '/data', headers } }
@@ -110,7 +110,7 @@ export async function startPeer(peer: Peer, upstream: string): Promise<Subject |
   const folder = mkdtempSync(join(tmpdir(), 'wmoc-bench-'))
   const { target, server, client } = await peer.start({
     upstream: new URL(upstream),
-    ports: (await freePorts(4)) as [number, number, number, number],
+    ports: (await freePorts(5)) as [number, number, number, number, number],
     program: (name) => paths.get(name)!,
     file(name, text) {
       const path = join(folder, name)
