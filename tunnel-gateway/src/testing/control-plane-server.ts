@@ -1,0 +1,210 @@
+/**
+ * A small control plane in memory for tests of the transport: it speaks CONTROL_PLANE over real HTTP and refuses what
+ * its schemas refuse. What the API does with it all is tested against the real API.
+ */
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { hmacSha256Hex, randomToken } from '@wmoc/platform/ids'
+import { CONTROL_PLANE, GatewayEvent, JWKS_PATH } from '@wmoc/protocol/control-plane'
+import type {
+  ControllerRecord,
+  ControlPlaneCall,
+  ControlPlaneInput,
+  ControlPlaneOutput,
+  IngestBatch,
+  QueuedCommand,
+  Role,
+} from '@wmoc/protocol/control-plane'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+
+export const INTERNAL_TOKEN = 'internal-token-for-tests-0123456789'
+export const CREDENTIAL_KEY = 'credential-key-for-tests-0123456789'
+
+type Handlers = { [C in ControlPlaneCall]: (input: ControlPlaneInput<C>) => ControlPlaneOutput<C> }
+
+export interface KnownController {
+  readonly record: ControllerRecord
+  readonly secret: string
+}
+
+export interface Person {
+  readonly userId: string
+  readonly sessionId: string
+  readonly refreshToken: string
+  readonly accessToken: string
+}
+
+export type TestControlPlane = Awaited<ReturnType<typeof startControlPlane>>
+
+export async function startControlPlane() {
+  const controllers = new Map<string, ControllerRecord>()
+  const tokens = new Set<string>()
+  const claims = new Map<string, { secret: string; isConfirmed: boolean; expiresAt: number }>()
+  const roles = new Map<string, Role>()
+  const sessions = new Map<string, Person>()
+  const events: GatewayEvent[] = []
+  const ingested: IngestBatch[] = []
+  const queued: QueuedCommand[] = []
+  const results: ControlPlaneInput<'commands/results'>['results'] = []
+  const calls: ControlPlaneCall[] = []
+  const state = { isAway: false, claimTtlMs: 600_000, refuse: null as null | 'mac_taken' | 'expired' }
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'EdDSA', use: 'sig' }
+
+  function addController(changes: Partial<ControllerRecord> = {}): KnownController {
+    const secret = randomToken(32)
+    const record: ControllerRecord = {
+      controllerId: randomUUID(),
+      workspaceId: randomUUID(),
+      state: 'active',
+      verifiers: [hmacSha256Hex(CREDENTIAL_KEY, secret)],
+      rotationPending: false,
+      pageLabel: `d${randomUUID().slice(0, 8)}`,
+      accessEpoch: 1,
+      name: 'Boiler',
+      requestsPerMinute: 1_000_000,
+      ...changes,
+    }
+    controllers.set(record.controllerId, record)
+    return { record, secret }
+  }
+
+  async function addPerson(): Promise<Person> {
+    const userId = randomUUID()
+    const sessionId = randomUUID()
+    const refreshToken = randomToken(32)
+    const accessToken = await sign({ sub: userId, sid: sessionId })
+    const person = { userId, sessionId, refreshToken, accessToken }
+    sessions.set(sessionId, person)
+    return person
+  }
+
+  function sign(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
+    const now = Math.floor(Date.now() / 1_000)
+    return new SignJWT({ iss: 'wmoc', aud: 'wmoc', typ: 'access', iat: now, exp: now + 900, ...claims })
+      .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', ...header })
+      .sign(privateKey)
+  }
+
+  const issue = () => {
+    const { record, secret } = addController()
+    return { outcome: 'issued', controller: record, secret } as const
+  }
+
+  const handlers: Handlers = {
+    'activations/redeem': ({ token }) => {
+      if (state.refuse !== null) return { outcome: 'refused', reason: state.refuse }
+      return tokens.delete(token) ? issue() : { outcome: 'refused', reason: 'invalid' }
+    },
+    'activations/open': () => {
+      if (state.refuse !== null) return { outcome: 'refused', reason: state.refuse }
+      const claimId = randomUUID()
+      const expiresAt = Date.now() + state.claimTtlMs
+      claims.set(claimId, { secret: randomToken(16), isConfirmed: false, expiresAt })
+      const verificationUri = 'http://localhost:8080/activate'
+      return {
+        outcome: 'opened',
+        claimId,
+        claimSecret: claims.get(claimId)!.secret,
+        userCode: 'BCDF-GHJK',
+        verificationUri,
+        verificationUriComplete: `${verificationUri}#BCDF-GHJK`,
+        expiresAt,
+      }
+    },
+    'activations/collect': ({ claimId, claimSecret }) => {
+      const claim = claims.get(claimId)
+      if (claim === undefined || claim.secret !== claimSecret || claim.expiresAt < Date.now())
+        return { outcome: 'gone' }
+      if (!claim.isConfirmed) return { outcome: 'waiting' }
+      claims.delete(claimId)
+      return issue()
+    },
+    'controllers/lookup': ({ ids, labels }) => ({
+      controllers: [...controllers.values()].filter(
+        (record) => ids.includes(record.controllerId) || labels.includes(record.pageLabel),
+      ),
+    }),
+    'credentials/issue': ({ controllerId }) => {
+      const record = controllers.get(controllerId)
+      if (record?.rotationPending !== true) return { outcome: 'not_pending' }
+      const secret = randomToken(32)
+      const verifiers = [record.verifiers[0]!, hmacSha256Hex(CREDENTIAL_KEY, secret)]
+      const next = { ...record, verifiers }
+      controllers.set(controllerId, next)
+      return { outcome: 'issued', controller: next, secret }
+    },
+    'credentials/promote': ({ controllerId, verifier }) => {
+      const next = { ...controllers.get(controllerId)!, verifiers: [verifier], rotationPending: false }
+      controllers.set(controllerId, next)
+      return { controller: next }
+    },
+    'access/check': ({ checks }) => ({
+      roles: checks.map(({ userId, controllerId }) => roles.get(`${userId} ${controllerId}`) ?? null),
+    }),
+    'sessions/identify': ({ refreshToken }) => {
+      const person = [...sessions.values()].find((entry) => entry.refreshToken === refreshToken)
+      return { userId: person?.userId ?? null, sessionId: person?.sessionId ?? null }
+    },
+    'sessions/alive': ({ sessionIds }) => ({ alive: sessionIds.map((id) => sessions.has(id)) }),
+    events: (input) => ({ accepted: events.push(...input.events) }),
+    ingest: ({ batches }) => {
+      ingested.push(...batches)
+      return { results: batches.map(() => 'stored') }
+    },
+    'commands/take': ({ controllerIds }) => ({
+      commands: queued.filter((command) => controllerIds.includes(command.controllerId)),
+    }),
+    'commands/results': (input) => ({ accepted: results.push(...input.results) }),
+  }
+
+  async function answer(request: IncomingMessage): Promise<{ status: number; body: unknown }> {
+    if (state.isAway) return { status: 503, body: {} }
+    if (request.headers.authorization !== `Bearer ${INTERNAL_TOKEN}`) return { status: 401, body: {} }
+    if (request.url === JWKS_PATH) return { status: 200, body: { keys: [jwk] } }
+    const name = (request.url ?? '').replace('/internal/', '') as ControlPlaneCall
+    if (CONTROL_PLANE[name] === undefined) return { status: 404, body: {} }
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const input = CONTROL_PLANE[name].input.safeParse(JSON.parse(Buffer.concat(chunks).toString()))
+    if (!input.success) return { status: 400, body: input.error.issues }
+    calls.push(name)
+    const handle = handlers[name] as (given: unknown) => unknown
+    return { status: 200, body: CONTROL_PLANE[name].output.parse(handle(input.data)) }
+  }
+
+  const server = createServer((request, response) => {
+    void answer(request).then(({ status, body }) => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(body))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    controllers,
+    tokens,
+    claims,
+    roles,
+    sessions,
+    events,
+    ingested,
+    queued,
+    results,
+    calls,
+    state,
+    addController,
+    addPerson,
+    sign,
+    grant: (person: Person, controllerId: string, role: Role = 'owner') =>
+      void roles.set(`${person.userId} ${controllerId}`, role),
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
