@@ -91,6 +91,18 @@ suite('activation by a code', () => {
     }
   })
 
+  test('D1: who comes with an owned MAC and no secret is asked to be claimed like anybody, and gets nothing', async () => {
+    const owner = await under.buildUser()
+    const { id, verifier } = await under.buildController(owner, { mac: '02:00:00:00:01:01' })
+    const { claimId, claimSecret, ...told } = await open({ mac: '02:00:00:00:01:01' })
+    const { claimId: otherId, claimSecret: otherSecret, ...toldOther } = await open()
+    assert.deepEqual(Object.keys(told), Object.keys(toldOther))
+    assert.notEqual(claimId + claimSecret, otherId + otherSecret)
+    assert.deepEqual(await under.controllers.codes.collect({ claimId, claimSecret }), { outcome: 'waiting' })
+    const { controllers } = await under.controllers.records.lookup({ ids: [id], labels: [] })
+    assert.deepEqual(controllers[0]?.verifiers, [verifier])
+  })
+
   test('D5: a code that has run out is neither confirmed nor collected', async () => {
     const user = await under.buildUser()
     const { claimId, claimSecret, code } = await open()
