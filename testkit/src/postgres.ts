@@ -57,6 +57,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     createDatabase: (template) => createDatabase(server.url(), template),
     async stop() {
       forget()
+      server.process.ref()
       await server.stop()
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 25 })
     },

@@ -1,0 +1,54 @@
+/** The programs that tests need besides npm packages: found, or installed where that is possible without asking. */
+import { spawnSync } from 'node:child_process'
+import { findProgram } from './start/leash.ts'
+
+interface Tool {
+  readonly program: string
+  /** Debian's package. */
+  readonly package: string
+  /** A variable that names the program instead. */
+  readonly variable?: string
+}
+
+const TOOLS = {
+  redis: { program: 'redis-server', package: 'redis-server' },
+  chromium: { program: 'chromium', package: 'chromium', variable: 'CHROMIUM' },
+  nginx: { program: 'nginx', package: 'nginx-light' },
+} as const satisfies Record<string, Tool>
+export type ToolName = keyof typeof TOOLS
+
+/**
+ * Makes sure that the tools are there. As root on Debian and its like the missing ones are installed; otherwise it
+ * throws with the line to run.
+ */
+export function ensureTools(names: readonly ToolName[]): void {
+  const missing = missingPackages(names)
+  if (missing.length === 0) return
+  const line = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (process.getuid?.() !== 0 || !findProgram('apt-get')) {
+    throw new Error(`programs are missing that the tests need; on Debian or Ubuntu run:\n  sudo ${line}`)
+  }
+  console.log(`installing ${missing.join(', ')} (as root, by apt-get)`)
+  apt(['update', '-q'])
+  apt(line.split(' ').slice(1))
+  const still = missingPackages(names)
+  if (still.length > 0) throw new Error(`still missing after \`${line}\`: ${still.join(', ')}`)
+}
+
+function missingPackages(names: readonly ToolName[]): string[] {
+  return names
+    .map((name): Tool => TOOLS[name])
+    .filter((tool) => !(tool.variable && process.env[tool.variable]) && !findProgram(tool.program))
+    .map((tool) => tool.package)
+}
+
+function apt(args: string[]): void {
+  const result = spawnSync('apt-get', args, {
+    // Services that a package would start are of no use here.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+  })
+  if (result.status === 0) return
+  throw new Error(`apt-get ${args.join(' ')} failed:\n${result.stderr.split('\n').slice(-15).join('\n')}`)
+}

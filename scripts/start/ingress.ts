@@ -1,0 +1,164 @@
+/**
+ * The one public port of a one-machine start. It sends each request to the process it is meant for, as the cluster's
+ * ingress does: `/api` to the API; `/c`, `/tunnel` and device hosts to the gateway; the rest is the portal.
+ */
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { appError } from '@wmoc/platform/errors'
+import { createForwardAgent, forward, forwardUpgrade, refuse, refuseUpgrade } from './forward.ts'
+import type { Target } from './forward.ts'
+
+export interface IngressOptions {
+  readonly port: number
+  /** Bound in turn; those the machine hasn't got are left out, but the first must work. */
+  readonly hosts: readonly string[]
+  readonly portal: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+export interface Ingress {
+  readonly port: number
+  /** Before this every request is told to come back soon. */
+  open(targets: { api: Target; gateway: Target }): void
+  /** No new connections; what is under way may finish for `graceMs`. */
+  stop(graceMs?: number): Promise<void>
+}
+
+type Route = 'api' | 'gateway' | 'portal'
+
+/** Where a request goes. `host` is the Host header; null: no host of ours. */
+export function routeOf(host: string, url: string): Route | null {
+  const name = host.toLowerCase().replace(/:\d*$/, '')
+  if (/^[a-z0-9-]+\.localhost$/.test(name)) return 'gateway'
+  if (name !== 'localhost' && name !== '127.0.0.1' && name !== '[::1]') return null
+  const path = url.split('?', 1)[0]!
+  if (path === '/api' || path.startsWith('/api/')) return 'api'
+  if (path === '/c' || path.startsWith('/c/') || path === '/tunnel') return 'gateway'
+  return 'portal'
+}
+
+/** What is wrong with a request that Node's parser let through; null: nothing. */
+function flaw(request: IncomingMessage): { code: 'malformed' | 'method_not_allowed'; detail: string } | null {
+  if (request.httpVersionMajor !== 1) return { code: 'malformed', detail: 'HTTP/1.1 is spoken here' }
+  let hosts = 0
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (request.rawHeaders[index]!.toLowerCase() === 'host') hosts += 1
+  }
+  if (hosts !== 1) return { code: 'malformed', detail: 'exactly one Host is needed' }
+  if (request.httpVersionMinor === 0 && request.headers['transfer-encoding'] !== undefined) {
+    return { code: 'malformed', detail: 'HTTP/1.0 has no Transfer-Encoding' }
+  }
+  if (!request.url?.startsWith('/')) return { code: 'malformed', detail: 'the target must be a path' }
+  if (request.method === 'TRACE' || request.method === 'CONNECT') {
+    return { code: 'method_not_allowed', detail: `${request.method} is not served` }
+  }
+  return null
+}
+
+/** Binds the port at once, so that a port in use is known before anything else starts. */
+export async function startIngress(options: IngressOptions): Promise<Ingress> {
+  const agent = createForwardAgent()
+  let targets: { api: Target; gateway: Target } | null = null
+
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    const wrong = flaw(request)
+    if (wrong) {
+      response.shouldKeepAlive = false
+      return refuse(response, appError(wrong.code, { detail: wrong.detail }), {
+        connection: 'close',
+        ...(wrong.code === 'method_not_allowed' ? { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } : {}),
+      })
+    }
+    const route = routeOf(request.headers.host!, request.url!)
+    if (!route) return refuse(response, appError('misdirected'))
+    if (!targets) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
+    if (route === 'portal') return options.portal(request, response)
+    forward(agent, request, response, targets[route])
+  }
+  const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const wrong = flaw(request)
+    const route = wrong ? null : routeOf(request.headers.host!, request.url!)
+    if (wrong) refuseUpgrade(socket, appError(wrong.code, { detail: wrong.detail }))
+    else if (route === 'gateway' && targets) forwardUpgrade(request, socket, head, targets.gateway)
+    else
+      refuseUpgrade(
+        socket,
+        appError(route === null ? 'misdirected' : targets ? 'not_found' : 'dependency_unavailable'),
+      )
+  }
+
+  const sockets = new Set<Socket>()
+  const servers: Server[] = []
+  let { port } = options
+  for (const host of options.hosts) {
+    const server = createIngressServer(handle, handleUpgrade, sockets)
+    try {
+      await listen(server, host, port)
+    } catch (error) {
+      const isMissing = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(
+        (error as NodeJS.ErrnoException).code ?? '',
+      )
+      if (isMissing && servers.length > 0) continue
+      for (const started of servers) started.close()
+      throw error
+    }
+    servers.push(server)
+    port = (server.address() as AddressInfo).port
+  }
+
+  return {
+    port,
+    open: (opened) => void (targets = opened),
+    async stop(graceMs = 2_000) {
+      const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+      for (const server of servers) server.closeIdleConnections()
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, graceMs)
+      await closed
+      clearTimeout(timer)
+      agent.destroy()
+    },
+  }
+}
+
+function createIngressServer(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  handleUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void,
+  sockets: Set<Socket>,
+): Server {
+  const server = createServer(
+    {
+      insecureHTTPParser: false,
+      maxHeaderSize: 32 * 1024,
+      headersTimeout: 15_000,
+      // Large uploads and event streams take as long as they take; the process behind has its own limits.
+      requestTimeout: 0,
+      keepAliveTimeout: 15_000,
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    handle,
+  )
+  server.on('checkContinue', (request, response) => {
+    response.writeContinue()
+    handle(request, response)
+  })
+  server.on('upgrade', (request, socket, head) => handleUpgrade(request, socket as Socket, head))
+  // Without a listener Node would close the connection without a word.
+  server.on('connect', (_request, socket) => refuseUpgrade(socket as Socket, appError('method_not_allowed')))
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return server
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, ipv6Only: true }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

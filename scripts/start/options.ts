@@ -1,0 +1,45 @@
+/** The command line of `npm start`. */
+import { parseArgs } from 'node:util'
+
+export const HELP = `The whole platform on this machine, for trying it and for developing it.
+
+  npm start -- [options]
+
+  --port N     public port on the loopback interface (default 8080)
+  --reset      forget everything earlier starts left (database, keys, simulated controllers) and begin anew
+  --no-sims    without the two simulated controllers
+  --help       this text
+
+Environment:
+  WMOC_STATE_DIR   where data and keys are kept (default ./.wmoc)
+  DATABASE_URL     use this PostgreSQL instead of the embedded one
+  REDIS_URL        use this Redis instead of one of our own
+  SMTP_URL         send mail by this server instead of showing it in the portal
+`
+
+export interface StartOptions {
+  readonly port: number
+  readonly isReset: boolean
+  readonly hasSims: boolean
+}
+
+/** Checked options; a text for the person instead where there is something to say and nothing to start. */
+export function parseOptions(args: readonly string[]): StartOptions | { text: string; exitCode: number } {
+  const options = {
+    port: { type: 'string', default: '8080' },
+    reset: { type: 'boolean', default: false },
+    'no-sims': { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  } as const
+  try {
+    const { values } = parseArgs({ args: [...args], options, strict: true })
+    if (values.help) return { text: HELP, exitCode: 0 }
+    const port = Number(values.port)
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      return { text: `--port ${values.port}: not a port number\n`, exitCode: 2 }
+    }
+    return { port, isReset: values.reset, hasSims: !values['no-sims'] }
+  } catch (error) {
+    return { text: `${error instanceof Error ? error.message : 'bad arguments'}\n${HELP}`, exitCode: 2 }
+  }
+}

@@ -1,0 +1,47 @@
+/** Which test files there are, and of what kind. */
+import { globSync, readFileSync, statSync } from 'node:fs'
+import { isAbsolute, join, relative } from 'node:path'
+
+export const KINDS = ['unit', 'integration', 'e2e'] as const
+export type Kind = (typeof KINDS)[number]
+
+export interface TestFile {
+  /** Relative to the root. */
+  readonly path: string
+  readonly kind: Kind
+  readonly needsNginx: boolean
+  readonly needsBrowser: boolean
+}
+
+/** Every `*.test.ts` under the paths (files, folders; the root when none is given), sorted. */
+export function discoverTests(root: string, paths: readonly string[]): TestFile[] {
+  const places = (paths.length > 0 ? paths : ['.']).map((path) =>
+    isAbsolute(path) ? relative(root, path) : path.replace(/^\.\//, ''),
+  )
+  const found = new Set<string>()
+  for (const place of places) {
+    const isFile = statSync(join(root, place)).isFile()
+    const pattern = isFile ? place : join(place, '**/*.test.ts')
+    for (const file of globSync(pattern, {
+      cwd: root,
+      exclude: (name) => /(^|\/)(node_modules|dist|\.wmoc)$/.test(name),
+    })) {
+      found.add(file)
+    }
+  }
+  return [...found].toSorted().map((path) => classify(path, readFileSync(join(root, path), 'utf8')))
+}
+
+/** End-to-end: the whole system or a browser; integration: real services; unit: the rest. */
+function classify(path: string, source: string): TestFile {
+  const needsBrowser = /['"/]chromium(\.ts)?['"]/.test(source)
+  const isWhole = path.startsWith('e2e/') || path.startsWith('web/test/') || /support\/stack/.test(source)
+  const isIntegration =
+    path.startsWith('testkit/') || /@wmoc\/testkit\/|\/testing\/|testkit\/src/.test(source)
+  return {
+    path,
+    kind: isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
+    needsBrowser: needsBrowser || isWhole,
+    needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
+  }
+}
