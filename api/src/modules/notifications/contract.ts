@@ -29,13 +29,13 @@ export type Notification = z.infer<typeof Notification>
 
 const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/)
 
-export const Preferences = z.object({
-  channels: z.object({
-    email: z.object({
+export const Preferences = z.strictObject({
+  channels: z.strictObject({
+    email: z.strictObject({
       /** Types that are mailed. */
       types: z.array(NotificationType),
       /** Nothing is mailed in these hours; what came meanwhile is mailed after them in one message. */
-      quietHours: z.object({ from: TimeOfDay, to: TimeOfDay, timeZone: z.string().max(60) }).nullable(),
+      quietHours: z.strictObject({ from: TimeOfDay, to: TimeOfDay, timeZone: z.string().max(60) }).nullable(),
     }),
   }),
 })
