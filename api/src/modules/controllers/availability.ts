@@ -36,31 +36,32 @@ export async function availabilityByHour(
   now: Date,
 ): Promise<{ hour: string; onlineShare: number | null }[]> {
   const thisHour = Math.floor(now.getTime() / HOUR_MS) * HOUR_MS
-  const from = new Date(thisHour - 23 * HOUR_MS)
-  const found = await rows<{ start: Date; share: number | null }>(
+  const from = thisHour - 23 * HOUR_MS
+  const found = await rows<{ start: number; share: number | null }>(
     db,
-    `WITH hours AS (
-       SELECT start, least(start + interval '1 hour', $now) AS stop
-       FROM generate_series($from::timestamptz, $now::timestamptz, interval '1 hour') AS start
-     ), mine AS (
-       SELECT id, activated_at FROM controllers
+    `WITH mine AS (
+       SELECT id, greatest(extract(epoch FROM activated_at), $from::float8) AS since FROM controllers
        WHERE workspace_id = ANY($workspaceIds::uuid[]) AND is_active AND deleted_at IS NULL
+     ), spans AS (
+       SELECT greatest(extract(epoch FROM connected_at), $from::float8) AS since,
+         least(extract(epoch FROM disconnected_at), $now::float8) AS until
+       FROM controller_sessions JOIN mine ON mine.id = controller_id
+       WHERE disconnected_at IS NULL OR disconnected_at > to_timestamp($from::float8)
+     ), hours AS (
+       SELECT start, least(start + 3600, $now::float8) AS stop
+       FROM generate_series($from::float8::bigint, $now::float8::bigint, 3600) AS start
      ), existed AS (
-       SELECT start, sum(extract(epoch FROM stop - greatest(start, activated_at))) AS seconds
-       FROM hours JOIN mine ON activated_at < stop GROUP BY start
+       SELECT start, sum(stop - greatest(start, since)) AS seconds
+       FROM hours JOIN mine ON since < stop GROUP BY start
      ), online AS (
-       SELECT start, sum(extract(epoch FROM
-           least(coalesce(s.disconnected_at, $now), stop) - greatest(s.connected_at, start))) AS seconds
-       FROM controller_sessions s
-       JOIN mine ON mine.id = s.controller_id
-       JOIN hours ON s.connected_at < stop AND coalesce(s.disconnected_at, $now) > start
-       WHERE s.disconnected_at IS NULL OR s.disconnected_at > $from
+       SELECT start, sum(least(until, start + 3600) - greatest(since, start)) AS seconds
+       FROM spans, generate_series((floor(since / 3600) * 3600)::bigint, until::bigint, 3600) AS start
        GROUP BY start
      )
-     SELECT start, CASE WHEN existed.seconds > 0
+     SELECT start::float8, CASE WHEN existed.seconds > 0
          THEN least(1, coalesce(online.seconds, 0) / existed.seconds)::float8 END AS share
      FROM hours LEFT JOIN existed USING (start) LEFT JOIN online USING (start) ORDER BY start`,
-    { workspaceIds, from, now },
+    { workspaceIds, from: from / 1_000, now: now.getTime() / 1_000 },
   )
-  return found.map((row) => ({ hour: row.start.toISOString(), onlineShare: row.share }))
+  return found.map((row) => ({ hour: new Date(row.start * 1_000).toISOString(), onlineShare: row.share }))
 }
