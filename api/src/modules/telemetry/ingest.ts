@@ -2,6 +2,7 @@ import type { ControlPlaneOutput, IngestBatch } from '@wmoc/protocol/control-pla
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { Transaction } from 'sequelize'
 import { cleanText } from '#src/kernel/clean-text.ts'
+import { sqlState } from '#src/kernel/errors.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { daysOf, eventTime, logRows, metricRows, type LogRow, type MetricRow } from './core/normalize.ts'
 import type { Live } from './live.ts'
@@ -117,12 +118,6 @@ function prepare(raw: IngestBatch, now: number): Prepared {
     metrics: batch.kind === 'metrics' ? metricRows(batch, ids) : [],
     logs: batch.kind === 'log' ? logRows(batch, ids) : [],
   }
-}
-
-function sqlState(error: unknown): string {
-  const cause = error instanceof Error && 'original' in error ? error.original : error
-  const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-  return typeof code === 'string' ? code : ''
 }
 
 /** Deadlock, serialization, lock timeout; 23514: the partition was dropped under us. */
