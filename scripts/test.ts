@@ -3,18 +3,17 @@
  * part. The last line is `N passed, N failed`; the exit code is 0 only when nothing failed and something ran.
  */
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { startPostgres } from '../testkit/src/postgres.ts'
 import { runChecks } from './check.ts'
 import { ensureTools } from './ensure-tools.ts'
 import type { ToolName } from './ensure-tools.ts'
+import { ROOT as root } from './start/root.ts'
 import { isPortalStale } from './start/portal.ts'
 import { buildPortal } from './start/portal-build.ts'
 import { discoverTests, KINDS } from './test/discover.ts'
 import type { Kind, TestFile } from './test/discover.ts'
 import { runFiles } from './test/run-files.ts'
 
-const root = join(import.meta.dirname, '..')
 const FILE_TIMEOUT_MS = 5 * 60_000
 
 function toolsFor(files: readonly TestFile[]): ToolName[] {
@@ -44,7 +43,8 @@ async function main(
   if (files.length === 0) throw new Error(`no tests under ${paths.join(' ') || 'the root'}`)
   ensureTools(toolsFor(files))
   const whole = files.filter(({ kind }) => kind === 'e2e')
-  if (whole.length > 0 && isPortalStale(root)) await buildPortal(root, console.log)
+  if (files.some(({ needsBrowser }) => needsBrowser) && isPortalStale(root))
+    await buildPortal(root, console.log)
   const postgres = files.some(({ kind }) => kind !== 'unit') ? await startPostgres() : null
   if (postgres) process.env['WMOC_TEST_POSTGRES_URL'] = postgres.url
   try {

@@ -34,14 +34,13 @@ export function discoverTests(root: string, paths: readonly string[]): TestFile[
 
 /** End-to-end: the whole system or a browser; integration: real services; unit: the rest. */
 function classify(path: string, source: string): TestFile {
-  const needsBrowser = /['"/]chromium(\.ts)?['"]/.test(source)
   const isWhole = path.startsWith('e2e/') || path.startsWith('web/test/') || /support\/stack/.test(source)
   const isIntegration =
     path.startsWith('testkit/') || /@wmoc\/testkit\/|\/testing\/|testkit\/src/.test(source)
   return {
     path,
     kind: isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
-    needsBrowser: needsBrowser || isWhole,
+    needsBrowser: /['"/]chromium(\.ts)?['"]/.test(source),
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
   }
 }

@@ -52,13 +52,15 @@ setInterval(() => {}, 1000)`,
 async function isPortFree(port: number): Promise<boolean> {
   const server = createServer()
   server.listen(port, '127.0.0.1')
-  const isFree = await Promise.race([
-    once(server, 'listening').then(() => true),
-    once(server, 'error').then(() => false),
-  ])
-  server.close()
-  if (!isFree) await new Promise((resolve) => setTimeout(resolve, 50))
-  return isFree
+  try {
+    await once(server, 'listening')
+    return true
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    return false
+  } finally {
+    server.close()
+  }
 }
 
 test('sends bytes that no HTTP client would and reads every answer', async (t) => {
