@@ -35,6 +35,11 @@ suite('bodies', () => {
     assert.deepEqual(decodeBody({}), Buffer.alloc(0))
   })
 
+  test('that break off have no bytes, so nobody takes them for whole', () => {
+    assert.equal(decodeBody({ body: 'abc', error: 'upstream broke off' }), null)
+    assert.equal(decodeBody({ error: '' }), null)
+  })
+
   test('are split into pieces that fit and join to the same bytes', () => {
     fc.assert(
       fc.property(body, fc.integer({ min: 1, max: 50 }), (value, maxBytes) => {

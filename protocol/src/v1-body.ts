@@ -18,9 +18,17 @@ export function encodeBody(bytes: Uint8Array): EncodedBody {
   }
 }
 
-/** The bytes of a body; null when base64 (RFC 4648 section 4, padded) was announced and is not what came. */
-export function decodeBody(encoded: { body?: string; bodyEncoding?: BodyEncoding }): Buffer | null {
-  const { body = '', bodyEncoding } = encoded
+/**
+ * The bytes of a body. Null when there is no whole one: base64 (RFC 4648 section 4, padded) was announced and is not
+ * what came, or the device says in `error` that the rest will never come.
+ */
+export function decodeBody(encoded: {
+  body?: string
+  bodyEncoding?: BodyEncoding
+  error?: string
+}): Buffer | null {
+  const { body = '', bodyEncoding, error } = encoded
+  if (error !== undefined) return null
   if (bodyEncoding !== 'base64') return Buffer.from(body, 'utf8')
   if (body.length % 4 !== 0) return null
   const bytes = Buffer.from(body, 'base64')

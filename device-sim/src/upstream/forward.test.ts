@@ -29,6 +29,8 @@ let simulator: Simulator
 let peer: Peer
 const seen: { method?: string; url?: string; rawHeaders: string[]; body: Buffer }[] = []
 let bigClosed = Promise.withResolvers<void>()
+/** Holds the promise that the device sees the request's socket close. */
+const silent = Promise.withResolvers<{ left: Promise<unknown> }>()
 let requests = 0
 
 /** A real web server with everything a device's has. */
@@ -46,6 +48,7 @@ const answers: Record<string, (request: http.IncomingMessage, response: http.Ser
     response.writeHead(200, { 'Content-Length': '1000000' })
     response.write(PIECE, () => response.destroy())
   },
+  '/silent': (request) => silent.resolve({ left: once(request.socket, 'close') }),
   '/stream': (_, response) =>
     response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n'),
 }
@@ -200,6 +203,13 @@ suite('an agent in front of a real HTTP device', () => {
     const { error, body } = await ask('/broken')
     assert.equal(error, 'upstream broke off')
     assert.ok(body.length < 1_000_000)
+  })
+
+  test('T13: lets go of a device that has not begun to answer when the user goes away', async () => {
+    const id = send('/silent')
+    const { left } = await silent.promise
+    peer.send({ type: 'http_cancel', id })
+    await left
   })
 
   test('is 502 when the device cannot be reached', async () => {
