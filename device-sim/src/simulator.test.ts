@@ -67,6 +67,7 @@ suite('a simulated controller', () => {
       expiresIn: 900,
     })
     assert.equal((await shown)[0].userCode, 'BCDF-GHJK')
+    assert.deepEqual(store.load(), { mac: credentials?.mac, current: null, next: null })
     peer.register(CREDENTIALS)
     await once(simulator.events, 'registered')
     assert.deepEqual(store.load()?.current, CREDENTIALS)

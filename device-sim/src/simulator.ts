@@ -165,6 +165,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         exchange.abandon()
         break
       case 'activation_required':
+        // Who waits to be claimed stays the same device when the power goes.
+        if (!store.load()) store.save({ mac, current: null, next: null })
         events.emit('activationRequired', effect.message)
         break
       case 'registered':

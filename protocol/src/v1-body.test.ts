@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { bodyLength, decodeBody, encodeBody, responseMessages, splitBody } from './v1-body.ts'
+import { decodeBody, encodeBody, responseMessages, splitBody } from './v1-body.ts'
 import { V1_LIMITS } from './messages.ts'
 import { parseClientMessage, serialise } from './v1-codec.ts'
 
@@ -13,9 +13,7 @@ suite('bodies', () => {
   test('come back byte for byte', () => {
     fc.assert(
       fc.property(body, (value) => {
-        const encoded = encodeBody(value)
-        assert.deepEqual(decodeBody(encoded), Buffer.from(value))
-        assert.equal(bodyLength(encoded), value.length)
+        assert.deepEqual(decodeBody(encodeBody(value)), Buffer.from(value))
       }),
     )
   })

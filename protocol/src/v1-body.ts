@@ -38,12 +38,6 @@ export function decodeBody(encoded: {
   return bytes
 }
 
-/** Length in bytes of the encoded body without decoding it; for limits. */
-export function bodyLength(encoded: { body?: string; bodyEncoding?: BodyEncoding }): number {
-  const { body = '', bodyEncoding } = encoded
-  return bodyEncoding === 'base64' ? Buffer.byteLength(body, 'base64') : Buffer.byteLength(body, 'utf8')
-}
-
 /** Pieces of at most `maxBytes`, none cut inside a UTF-8 character where that can be avoided. Views, not copies. */
 export function* splitBody(bytes: Uint8Array, maxBytes: number): Generator<Uint8Array, void> {
   let start = 0
