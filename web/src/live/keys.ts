@@ -1,0 +1,20 @@
+/** Names of what the portal has read: pages ask by them, live events mend or drop what they name. */
+export const keys = {
+  meta: ['meta'] as const,
+  controllers: ['controllers'] as const,
+  lists: ['controllers', 'list'] as const,
+  list: (filters: object) => ['controllers', 'list', filters] as const,
+  summary: ['controllers', 'summary'] as const,
+  controller: (id: string) => ['controllers', 'one', id] as const,
+  status: (id: string) => ['controllers', 'one', id, 'status'] as const,
+  metricTypes: (id: string) => ['controllers', 'one', id, 'metric-types'] as const,
+  metrics: (id: string, what: object) => ['controllers', 'one', id, 'metrics', what] as const,
+  logs: (id: string, filters: object) => ['controllers', 'one', id, 'logs', filters] as const,
+  commands: (id: string) => ['controllers', 'one', id, 'commands'] as const,
+  notifications: ['notifications'] as const,
+  notificationList: (filters: object) => ['notifications', 'list', filters] as const,
+  unread: ['notifications', 'unread'] as const,
+  preferences: ['notifications', 'preferences'] as const,
+  sessions: ['sessions'] as const,
+  devMail: ['dev-mail'] as const,
+}

@@ -1,0 +1,21 @@
+/** Which text a notification gets, from its type and facts. Pure. */
+import type { Notification } from '@wmoc/api/contracts/notifications'
+
+/** `notice.<type>`, or the variant that its reason asks for. */
+export function textKey({ type, data }: Pick<Notification, 'type' | 'data'>): string {
+  if (type === 'controller_auth_failed' && data.reason === 'conflict') return 'notice.controller_auth_conflict'
+  if (type === 'command_failed' && data.reason === 'expired') return 'notice.command_expired'
+  return `notice.${type}`
+}
+
+/** What the text names; null when the notification doesn't say whom it is about. */
+export function textFacts({ data }: Pick<Notification, 'data'>): Record<string, string> | null {
+  if (typeof data.controllerName !== 'string') return null
+  const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : '–')
+  return {
+    name: data.controllerName,
+    address: text(data.remoteAddress),
+    command: text(data.commandName),
+    reason: text(data.reason),
+  }
+}
