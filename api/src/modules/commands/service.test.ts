@@ -9,6 +9,7 @@ import { rows } from '#src/kernel/rows.ts'
 import { openControllers } from '#src/testing/controllers.ts'
 import type { ControllersUnderTest } from '#src/testing/controllers.ts'
 import type { PlainUser } from '#src/testing/plain-rows.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
 import type { Command, CommandState } from './contract.ts'
 import { nextState } from './core/command-state.ts'
 import { MAX_UNFINISHED } from './service.ts'
@@ -82,7 +83,7 @@ suite('commands', () => {
     const heard: string[] = []
     const end = await under.kernel.store.subscribe(GATEWAY_CHANNEL, (message) => heard.push(message))
     await send(user, id)
-    while (heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await waitFor(() => heard.length > 0)
     await end()
     assert.deepEqual(JSON.parse(heard[0]!), { type: 'commands_queued', controllerId: id })
   })

@@ -7,6 +7,7 @@ import { ADDRESS, describeDevice, listAll, openControllers } from '#src/testing/
 import type { ControllersUnderTest } from '#src/testing/controllers.ts'
 import { insertMember } from '#src/testing/plain-rows.ts'
 import type { PlainUser } from '#src/testing/plain-rows.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
 import { UserCode } from './contract.ts'
 import { CODE_TTL_MS, MAX_CODE_TRIES, MAX_WRONG_CODES, WRONG_CODES_WINDOW_MS } from './policy.ts'
 
@@ -238,7 +239,3 @@ suite('activation by a code', () => {
     assert.ok(!row!.text.includes(claim.code) && !row!.text.includes(claim.claimSecret))
   })
 })
-
-async function waitFor(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 5))
-}

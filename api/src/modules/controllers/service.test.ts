@@ -7,6 +7,7 @@ import { ADDRESS, openControllers } from '#src/testing/controllers.ts'
 import type { ControllersUnderTest } from '#src/testing/controllers.ts'
 import { insertMember } from '#src/testing/plain-rows.ts'
 import type { PlainUser } from '#src/testing/plain-rows.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
 import { controllers } from './contract.ts'
 import { etagOf } from './service.ts'
 
@@ -34,6 +35,9 @@ suite('controllers of a person', () => {
     const user = await under.buildUser({ tier: 'basic' })
     await named(user, 'Boiler 100%', ['cellar'], 'AA:BB:CC:11:22:33')
     await named(user, 'Gate_1', ['yard', 'north'])
+    const other = await under.buildUser()
+    await named(other, 'Насос')
+    assert.deepEqual(await namesOf(other, { q: 'нас' }), ['Насос'])
     assert.deepEqual(await namesOf(user, { q: 'boil' }), ['Boiler 100%'])
     assert.deepEqual(await namesOf(user, { q: '0%' }), ['Boiler 100%'])
     assert.deepEqual(await namesOf(user, { q: 'e_1' }), ['Gate_1'])
@@ -196,7 +200,7 @@ suite('controllers of a person', () => {
     const heard: string[] = []
     const end = await under.kernel.store.subscribe(GATEWAY_CHANNEL, (message) => heard.push(message))
     await service().remove(actor(user), id)
-    while (heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await waitFor(() => heard.length > 0)
     await end()
     assert.deepEqual(JSON.parse(heard[0]!), { type: 'revoked', controllerId: id })
     await assert.rejects(under.commands.service.list(user.userId, id, { limit: 50 }), { code: 'not_found' })

@@ -5,6 +5,7 @@ import { rows } from '#src/kernel/rows.ts'
 import { describeDevice } from '#src/testing/controllers.ts'
 import { startApi } from '#src/testing/harness.ts'
 import type { TestApi, TestUser } from '#src/testing/harness.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
 
 suite('between portal, API and gateway', () => {
   let under: TestApi
@@ -172,7 +173,3 @@ suite('between portal, API and gateway', () => {
     await waitFor(async () => (await client.commands.get({ params: { id, commandId } })).state === 'expired')
   })
 })
-
-async function waitFor(isDone: () => Promise<boolean>): Promise<void> {
-  while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 50))
-}
