@@ -72,7 +72,7 @@ export function buildResponseHead(
   if ('reason' in flat) return flat
   const isBodiless = context.method === 'HEAD' || status === 204 || status === 205 || status === 304
   const out: string[] = []
-  const setCookies: string[] = []
+  const setCookies = flat.cookies
   const seen = { cacheControl: '', hasValidator: false, hasType: false, hasLength: false }
   const named = connectionNames(flat.pairs)
   for (const [name, value] of flat.pairs) {
@@ -84,9 +84,6 @@ export function buildResponseHead(
         // Without a body the figure is information and frames nothing; with one, the gateway counts itself.
         if (isBodiless && status !== 204 && !seen.hasLength && /^\d{1,15}$/.test(value)) out.push(name, value)
         seen.hasLength = true
-        break
-      case 'set-cookie':
-        setCookies.push(value)
         break
       case 'cache-control':
         seen.cacheControl += `${seen.cacheControl === '' ? '' : ','}${value}`
@@ -133,12 +130,16 @@ function cacheControl(given: string, hasValidator: boolean): string {
   return hasValidator ? 'private, no-cache' : 'private, no-store'
 }
 
-type Pairs = { readonly pairs: [name: string, value: string][] }
+interface Pairs {
+  readonly pairs: [name: string, value: string][]
+  readonly cookies: string[]
+}
 
 /** The header object of the device as pairs: only strings and arrays of strings, sound names and values, in bounds. */
 function flatten(headers: unknown): Pairs | Violation {
   const pairs: [string, string][] = []
-  if (headers === undefined || headers === null) return { pairs }
+  const cookies: string[] = []
+  if (headers === undefined || headers === null) return { pairs, cookies }
   if (typeof headers !== 'object' || Array.isArray(headers)) return bad('headers')
   let bytes = 0
   for (const [name, given] of Object.entries(headers as Record<string, unknown>)) {
@@ -146,12 +147,17 @@ function flatten(headers: unknown): Pairs | Violation {
     for (const value of Array.isArray(given) ? (given as unknown[]) : [given]) {
       if (typeof value !== 'string' || BAD_VALUE.test(value)) return bad('header_value')
       const octets = toOctets(value.trim())
+      if (name.toLowerCase() === 'set-cookie') {
+        // Too many are dropped and no violation: their own rules say how many a device may set.
+        cookies.push(octets)
+        continue
+      }
       bytes += name.length + octets.length + 4
       if (pairs.length === MAX_HEADERS || bytes > MAX_HEADER_BYTES) return bad('header_size')
       pairs.push([name, octets])
     }
   }
-  return { pairs }
+  return { pairs, cookies }
 }
 
 function connectionNames(pairs: Pairs['pairs']): Set<string> {
@@ -159,8 +165,7 @@ function connectionNames(pairs: Pairs['pairs']): Set<string> {
   for (const [name, value] of pairs) {
     if (name.toLowerCase() !== 'connection') continue
     // A device cannot take away what protects the user by naming it.
-    for (const listed of namesIn(value))
-      if (listed !== 'set-cookie' && listed !== 'location') names.add(listed)
+    for (const listed of namesIn(value)) if (listed !== 'location') names.add(listed)
   }
   return names
 }

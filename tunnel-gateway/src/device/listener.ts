@@ -39,8 +39,10 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
     skipUTF8Validation: true,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   })
-  // Broken handshakes are answered by the library with a 4xx.
-  server.on('wsClientError', () => metrics.refusedUpgrades.inc({ reason: 'handshake' }))
+  server.on('wsClientError', (_error, socket) => {
+    metrics.refusedUpgrades.inc({ reason: 'handshake' })
+    refuseUpgrade(socket, 'malformed', undefined, 'Sec-WebSocket-Version: 13\r\n')
+  })
 
   function refusal(request: IncomingMessage): { code: ErrorCode; reason: string } | null {
     const { headers } = request

@@ -105,9 +105,9 @@ suite('registration', () => {
     const first = await harness.online(known)
     first.socket.close()
     await first.closed
-    const before = harness.controlPlane.calls.filter((call) => call === 'controllers/lookup').length
+    const lookups = harness.controlPlane.calls.filter((call) => call === 'controllers/lookup').length
     await harness.online(known)
-    assert.equal(harness.controlPlane.calls.filter((call) => call === 'controllers/lookup').length, before)
+    assert.equal(harness.controlPlane.calls.filter((call) => call === 'controllers/lookup').length, lookups)
   })
 
   test('F1: the newer socket wins, the older one is closed with 4409 and its answers count no more', async () => {

@@ -7,8 +7,9 @@ import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hmacSha256Hex, randomToken } from '@wmoc/platform/ids'
-import { CONTROL_PLANE, GatewayEvent, JWKS_PATH } from '@wmoc/protocol/control-plane'
+import { CONTROL_PLANE, JWKS_PATH } from '@wmoc/protocol/control-plane'
 import type {
+  GatewayEvent,
   ControllerRecord,
   ControlPlaneCall,
   ControlPlaneInput,
@@ -81,9 +82,9 @@ export async function startControlPlane() {
     return person
   }
 
-  function sign(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
+  function sign(given: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
     const now = Math.floor(Date.now() / 1_000)
-    return new SignJWT({ iss: 'wmoc', aud: 'wmoc', typ: 'access', iat: now, exp: now + 900, ...claims })
+    return new SignJWT({ iss: 'wmoc', aud: 'wmoc', typ: 'access', iat: now, exp: now + 900, ...given })
       .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', ...header })
       .sign(privateKey)
   }

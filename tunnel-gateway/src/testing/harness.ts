@@ -72,7 +72,14 @@ export async function startHarness(environment: Record<string, string> = {}) {
   function ask({ method = 'GET', path, host = PORTAL_HOST, headers = {}, body }: Ask): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const request = httpRequest(
-        { host: '127.0.0.1', port: gateway.port, method, path, headers: { host, ...headers }, agent: false },
+        {
+          host: '127.0.0.1',
+          port: gateway.port,
+          method,
+          path,
+          headers: { host, ...lengthOf(body, headers), ...headers },
+          agent: false,
+        },
         (response) => {
           const chunks: Buffer[] = []
           response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -128,6 +135,12 @@ export async function startHarness(environment: Record<string, string> = {}) {
       await redis.stop()
     },
   }
+}
+
+/** Node's client frames no body of a GET or DELETE by itself. */
+function lengthOf(body: Ask['body'], headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  if (body === undefined || headers['transfer-encoding'] !== undefined) return {}
+  return { 'content-length': Buffer.byteLength(body) }
 }
 
 /** Waits until `test` holds; a test's own timeout says when it never does. */
