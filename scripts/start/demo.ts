@@ -37,10 +37,17 @@ export async function createSignInLink(stack: Stack): Promise<SignInLink> {
   return SignInLink.parse(JSON.parse(printed))
 }
 
+/** The token that makes the first controller the first user's; null where it has its credentials already. */
+export async function tokenForFirstSim(stack: Stack, state: State): Promise<string | null> {
+  return existsSync(state.path('sim-boiler-room.json')) ? null : await activationToken(stack, 'Boiler room')
+}
+
 /** Starts both controllers and waits until each is online or shows its code. */
-export async function startSims(stack: Stack, state: State): Promise<{ claimed: Sim; waiting: Sim }> {
-  const claimedState = state.path('sim-boiler-room.json')
-  const token = existsSync(claimedState) ? null : await activationToken(stack, 'Boiler room')
+export async function startSims(
+  stack: Stack,
+  state: State,
+  token: string | null,
+): Promise<{ claimed: Sim; waiting: Sim }> {
   const [claimed, waiting] = await Promise.all([
     startSim(stack, state, 'sim-boiler-room', [
       '--model',
