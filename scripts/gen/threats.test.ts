@@ -7,12 +7,18 @@ const title = (text: string) => `te${'st'}('${text}', () => {})`
 const file = (path: string, ...titles: string[]) => ({ path, text: titles.map(title).join('\n') })
 
 test('finds the cases that titles begin with', () => {
-  const found = testsByThreat([file('b.ts', 'P1: refuses', 'T6, T7: closes', 'no case'), file('a.ts', 'P1: again')])
-  assert.deepEqual([...found.entries()], [
-    ['P1', ['b.ts', 'a.ts']],
-    ['T6', ['b.ts']],
-    ['T7', ['b.ts']],
+  const found = testsByThreat([
+    file('b.ts', 'P1: refuses', 'T6, T7: closes', 'no case'),
+    file('a.ts', 'P1: again'),
   ])
+  assert.deepEqual(
+    [...found.entries()],
+    [
+      ['P1', ['b.ts', 'a.ts']],
+      ['T6', ['b.ts']],
+      ['T7', ['b.ts']],
+    ],
+  )
 })
 
 test('writes the tests into the last column and leaves what comes later', () => {

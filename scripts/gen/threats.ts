@@ -39,11 +39,16 @@ export function fillThreats(document: string, files: readonly TestFile[]): strin
     const [, number, middle, last] = row as unknown as [string, string, string, string]
     seen.add(number)
     const paths = tests.get(number)
-    if (paths !== undefined) return `| ${number} |${middle}| ${paths.toSorted().map((path) => `\`${path}\``).join(', ')} |`
+    if (paths !== undefined)
+      return `| ${number} |${middle}| ${paths
+        .toSorted()
+        .map((path) => `\`${path}\``)
+        .join(', ')} |`
     if (!last.startsWith('later')) problems.push(`${number} has no test and does not say when it will`)
     return line
   })
-  for (const number of tests.keys()) if (!seen.has(number)) problems.push(`a test names ${number}, which is no threat`)
+  for (const number of tests.keys())
+    if (!seen.has(number)) problems.push(`a test names ${number}, which is no threat`)
   if (problems.length > 0) throw new Error(`docs/security.md:\n  ${problems.join('\n  ')}`)
   return lines.join('\n')
 }

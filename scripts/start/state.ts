@@ -72,7 +72,10 @@ function loadSecrets(file: string): Secrets {
 function isStart(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return process.platform !== 'linux' || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('start.ts')
+    return (
+      process.platform !== 'linux' ||
+      /scripts\/(start|dev)\.ts/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+    )
   } catch {
     return false
   }

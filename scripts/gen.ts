@@ -1,0 +1,47 @@
+/** `npm run gen`: writes the documents that are made from code. With `--check` it only tells which are out of date. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { configReference } from './gen/config.ts'
+import { errorReference } from './gen/errors.ts'
+import { metricsReference } from './gen/metrics.ts'
+import { openApiText } from './gen/openapi.ts'
+import { protocolText } from './gen/protocol.ts'
+import { threatsText } from './gen/threats-text.ts'
+import { ROOT } from './start/root.ts'
+
+const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  'docs/generated/openapi.json': openApiText,
+  'docs/generated/config.md': configReference,
+  'docs/generated/errors.md': errorReference,
+  'docs/generated/metrics.md': metricsReference,
+  'docs/generated/protocol.md': protocolText,
+  'docs/security.md': threatsText,
+}
+
+function present(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return null
+  }
+}
+
+const isCheck = process.argv.includes('--check')
+for (const [path, make] of Object.entries(DOCUMENTS)) {
+  const file = join(ROOT, path)
+  try {
+    const text = make()
+    if (text === present(file)) continue
+    if (isCheck) {
+      console.error(`${path} is out of date: run npm run gen`)
+      process.exitCode = 1
+    } else {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, text)
+      console.log(`wrote ${path}`)
+    }
+  } catch (error) {
+    console.error(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = 1
+  }
+}
