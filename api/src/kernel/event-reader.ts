@@ -111,7 +111,7 @@ function readWindow(
      WHERE xid >= $fromXid::xid8 AND xid < $toXid::xid8 AND position > $position::bigint
        AND ($types::text[] IS NULL OR type = ANY($types::text[]))
        AND ($workspaceIds::uuid[] IS NULL OR workspace_id = ANY($workspaceIds::uuid[]))
-     ORDER BY position LIMIT $limit`,
+     ORDER BY domain_events.position LIMIT $limit`,
     {
       fromXid: cursor.fromXid,
       toXid: cursor.toXid,
