@@ -1,15 +1,6 @@
 /** The controllers and commands modules on real PostgreSQL and Redis, without listeners; and controllers to test with. */
-import { createMetrics } from '@wmoc/platform/metrics'
-import { openStore } from '@wmoc/platform/open-store'
 import type { DeviceDescription } from '@wmoc/protocol/control-plane'
-import type { Sequelize } from 'sequelize'
-import { testRedis } from '@wmoc/testkit/redis'
 import { randomBytes } from 'node:crypto'
-import { apiConfig } from '#src/config.ts'
-import { createAuditLog } from '#src/kernel/audit.ts'
-import { createEventBus } from '#src/kernel/events.ts'
-import { createGatewayNotices } from '#src/kernel/gateway-notices.ts'
-import { createJobQueue, installJobs } from '#src/kernel/jobs.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { rows } from '#src/kernel/rows.ts'
 import { createCommandsModule } from '#src/modules/commands/module.ts'
@@ -17,7 +8,9 @@ import type { CommandsModule } from '#src/modules/commands/module.ts'
 import type { Controller } from '#src/modules/controllers/contract.ts'
 import { createControllersModule } from '#src/modules/controllers/module.ts'
 import type { ControllersModule } from '#src/modules/controllers/module.ts'
-import { insertUser, openMigratedDatabase, quietLog } from './plain-rows.ts'
+import { openKernel } from './plain-kernel.ts'
+import type { PlainKernel } from './plain-kernel.ts'
+import { insertUser } from './plain-rows.ts'
 import type { PlainUser } from './plain-rows.ts'
 
 export const ADDRESS = '203.0.113.7'
@@ -26,8 +19,6 @@ export interface ControllersUnderTest {
   readonly kernel: Kernel
   readonly controllers: ControllersModule
   readonly commands: CommandsModule
-  readonly databaseUrl: string
-  readonly redisUrl: string
   /** Moves the kernel's clock. */
   advance(ms: number): void
   buildUser(options?: { tier?: string }): Promise<PlainUser>
@@ -56,64 +47,22 @@ export function describeDevice(device: Partial<DeviceDescription> = {}): DeviceD
 
 /** Opens everything; `close` ends it. */
 export async function openControllers(): Promise<ControllersUnderTest> {
-  const [database, redis] = await Promise.all([openMigratedDatabase({ poolMax: 30 }), testRedis()])
-  await installJobs(database.url)
-  const opened = await openControllersOn({ databaseUrl: database.url, redisUrl: redis.url, db: database.db })
-  return {
-    ...opened,
-    async close() {
-      await opened.close()
-      await redis.stop()
-      await database.close()
-    },
-  }
+  return withControllers(await openKernel())
 }
 
-/** The same on services that run already, as another process of the same installation would. */
-export async function openControllersOn(services: {
-  databaseUrl: string
-  redisUrl: string
-  db: Sequelize
-}): Promise<ControllersUnderTest> {
-  const { db, databaseUrl, redisUrl } = services
-  const store = openStore({ url: redisUrl, log: quietLog, name: 'test' })
-  let offsetMs = 0
-  const clock = () => new Date(Date.now() + offsetMs)
-  const metrics = createMetrics('api')
-  const jobs = createJobQueue({ databaseUrl, db, log: quietLog, metrics })
-  const config = apiConfig.load({
-    DATABASE_URL: databaseUrl,
-    REDIS_URL: redisUrl,
-    INTERNAL_TOKEN: 'i'.repeat(32),
-    DEVICE_CREDENTIAL_KEY: 'd'.repeat(32),
-    PASSWORD_PEPPER: 'p'.repeat(32),
-    SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
-  })
-  const kernel: Kernel = {
-    config,
-    db,
-    store,
-    log: quietLog,
-    clock,
-    events: createEventBus({ db, store, log: quietLog, clock, metrics }),
-    jobs,
-    audit: createAuditLog(db, clock),
-    notifyGateway: createGatewayNotices(store, quietLog),
-  }
+/** The two modules on a kernel. */
+export async function withControllers(kernel: PlainKernel): Promise<ControllersUnderTest> {
+  const { db } = kernel
   const controllers = createControllersModule(kernel)
   const commands = createCommandsModule(kernel, controllers.access)
   controllers.register?.()
   commands.register?.()
-  await jobs.start({ work: false })
+  await kernel.start({ work: false })
   return {
     kernel,
     controllers,
     commands,
-    databaseUrl,
-    redisUrl,
-    advance(ms) {
-      offsetMs += ms
-    },
+    advance: (ms) => kernel.advance(ms),
     buildUser: (options = {}) => insertUser(db, options),
     async buildController(user, device = {}) {
       const { token } = await controllers.tokens.createToken({
@@ -134,10 +83,7 @@ export async function openControllersOn(services: {
       )
       return found.map((row) => ({ type: row.type, ...row.payload }))
     },
-    async close() {
-      await jobs.stop()
-      await store.close()
-    },
+    close: () => kernel.close(),
   }
 }
 

@@ -2,6 +2,7 @@
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
 import { testRedis } from '@wmoc/testkit/redis'
+import type { Sequelize } from 'sequelize'
 import { apiConfig } from '#src/config.ts'
 import { createAuditLog } from '#src/kernel/audit.ts'
 import { createEventBus, type EventBusWithDispatcher } from '#src/kernel/events.ts'
@@ -19,22 +20,39 @@ export interface PlainKernel extends Kernel {
   close(): Promise<void>
 }
 
-/** Opens a kernel with a database of its own. */
+/** Opens a kernel with a database and a Redis of its own. */
 export async function openKernel(): Promise<PlainKernel> {
   const [database, redis] = await Promise.all([openMigratedDatabase({ poolMax: 30 }), testRedis()])
-  const { db, url } = database
-  await installJobs(url)
-  const store = openStore({ url: redis.url, log: quietLog, name: 'test' })
+  await installJobs(database.url)
+  const kernel = openKernelOn({ db: database.db, databaseUrl: database.url, redisUrl: redis.url })
+  return {
+    ...kernel,
+    async close() {
+      await kernel.close()
+      await redis.stop()
+      await database.close()
+    },
+  }
+}
+
+/** Opens a kernel on services that run already, as another process of the same installation would. */
+export function openKernelOn(services: {
+  db: Sequelize
+  databaseUrl: string
+  redisUrl: string
+}): PlainKernel {
+  const { db, databaseUrl, redisUrl } = services
+  const store = openStore({ url: redisUrl, log: quietLog, name: 'test' })
   const metrics = createMetrics('api')
-  const jobs = createJobQueue({ databaseUrl: url, db, log: quietLog, metrics })
+  const jobs = createJobQueue({ databaseUrl, db, log: quietLog, metrics })
   let offsetMs = 0
   const clock = (): Date => new Date(Date.now() + offsetMs)
   const events = createEventBus({ db, store, log: quietLog, clock, metrics })
   let isWorking = false
   return {
     config: apiConfig.load({
-      DATABASE_URL: url,
-      REDIS_URL: redis.url,
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
       INTERNAL_TOKEN: 'i'.repeat(32),
       DEVICE_CREDENTIAL_KEY: 'd'.repeat(32),
       PASSWORD_PEPPER: 'p'.repeat(32),
@@ -60,8 +78,6 @@ export async function openKernel(): Promise<PlainKernel> {
       if (isWorking) await events.stopDispatcher()
       await jobs.stop()
       await store.close()
-      await redis.stop()
-      await database.close()
     },
   }
 }

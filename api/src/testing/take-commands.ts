@@ -4,12 +4,13 @@
  * Arguments: database URL, Redis URL, controller id.
  */
 import { createDatabase } from '#src/kernel/db.ts'
-import { openControllersOn } from './controllers.ts'
+import { withControllers } from './controllers.ts'
+import { openKernelOn } from './plain-kernel.ts'
 import { quietLog } from './plain-rows.ts'
 
 const [databaseUrl = '', redisUrl = '', controllerId = ''] = process.argv.slice(2)
 const db = createDatabase({ url: databaseUrl, poolMax: 4, log: quietLog })
-const { commands } = await openControllersOn({ databaseUrl, redisUrl, db })
+const { commands } = await withControllers(openKernelOn({ db, databaseUrl, redisUrl }))
 
 for (;;) {
   const { commands: taken } = await commands.service.take({ controllerIds: [controllerId] })

@@ -249,7 +249,7 @@ suite('commands', () => {
     for (let round = 0, isIdle = false; !isIdle; round++) {
       const deliverer = spawn(
         process.execPath,
-        ['src/testing/take-commands.ts', under.databaseUrl, under.redisUrl, id],
+        ['src/testing/take-commands.ts', under.kernel.config.DATABASE_URL, under.kernel.config.REDIS_URL, id],
         { cwd: new URL('../../../', import.meta.url), stdio: ['ignore', 'pipe', 'inherit'] },
       )
       const exited = once(deliverer, 'exit')
