@@ -183,7 +183,7 @@ export const en = {
     text: 'Tell us your e-mail and we send a link for a new one.',
     action: 'Send the link',
     sentTitle: 'Look into your mail',
-    sentText: 'If {email} has an account here, a link is on its way. It works once and for one hour.',
+    sentText: 'If {email} has an account here, a link is on its way. It works once and for 30 minutes.',
   },
   invalid: {
     value: 'This is not right.',
