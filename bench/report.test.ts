@@ -50,6 +50,7 @@ test('says on the page what was not measured', () => {
   const text = page({
     date: '2026-01-02',
     machine: 'a machine',
+    loadAverages: [3, 4],
     versions: 'versions',
     command: 'npm run bench -- --write',
     rounds: 3,
@@ -61,4 +62,5 @@ test('says on the page what was not measured', () => {
   })
   assert.match(text, /\*\*frp\*\*: not on the PATH, skipped/)
   assert.match(text, /Not measured in this run/)
+  assert.match(text, /Other work ran meanwhile/)
 })

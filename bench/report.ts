@@ -5,6 +5,8 @@ import { median } from './stats.ts'
 export interface Report {
   readonly date: string
   readonly machine: string
+  /** Of one minute, before and after: of a machine that does nothing else the first is near 0. */
+  readonly loadAverages: readonly [number, number]
   readonly versions: string
   readonly command: string
   readonly rounds: number
@@ -77,6 +79,11 @@ Written by \`${report.command}\`; every figure below is from that one run. Run i
 
 - ${report.date}, ${report.machine}
 - ${report.versions}
+- Load average ${report.loadAverages.map((load) => load.toFixed(1)).join(' before and ')} after.${
+    report.loadAverages[0] > 0.5
+      ? ' **Other work ran meanwhile: trust CPU per request, not req/s and latency.**'
+      : ''
+  }
 - Generator, upstream, gateway (or peer server) and device (or peer client) share this machine's cores, so req/s is what
   all of them reach together. CPU per request is that of the process in the middle alone.
 - The generator took at most ${(busiest * 100).toFixed(0)} % of one core.
