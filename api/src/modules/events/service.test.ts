@@ -118,7 +118,7 @@ const controllersIn = (frames: readonly SseFrame[]): string[] =>
     return event?.controllerId ? [event.controllerId] : []
   })
 
-suite('stream of events', () => {
+suite('stream of events', { timeout: 120_000 }, () => {
   before(async () => {
     kernel = await openKernel()
     await kernel.start({ work: false })
@@ -135,7 +135,7 @@ suite('stream of events', () => {
     const expected = new Set<string>()
     const seen: string[] = []
     let lastEventId: string | undefined
-    let isDone = false
+    const writing = { isOver: false }
     let seed = 7
     const random = (max: number): number => {
       seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
@@ -161,7 +161,7 @@ suite('stream of events', () => {
       }
     })
     const reader = (async () => {
-      for (let visit = 0; !isDone; visit += 1) {
+      for (let visit = 0; !writing.isOver; visit += 1) {
         const wanted = 1 + random(12)
         let got = 0
         const client = await open(processes[visit % 3]!, user, {
@@ -171,7 +171,7 @@ suite('stream of events', () => {
           },
         })
         // Leaves in the middle: what was sent but not read is not seen, as when a connection breaks.
-        await until(() => got >= wanted || isDone)
+        await until(() => got >= wanted || writing.isOver)
         const read = client.frames.slice(0, client.frames.length - random(3))
         await client.leave()
         seen.push(...controllersIn(read))
@@ -180,7 +180,7 @@ suite('stream of events', () => {
     })()
     await Promise.all(writers)
     await sleep(500)
-    isDone = true
+    writing.isOver = true
     await reader
     const last = await open(processes[0]!, user, { lastEventId })
     await until(() => new Set([...seen, ...controllersIn(last.frames)]).size >= expected.size)
@@ -306,18 +306,18 @@ suite('stream of events', () => {
   test('ends for somebody who lost a workspace, and brings what a new one holds', async () => {
     const module = build()
     const [user, host] = [await insertUser(kernel.db), await insertUser(kernel.db)]
-    const before = await open(module, user)
+    const early = await open(module, user)
     await insertMember(kernel.db, host.workspaceId, user.userId, 'viewer')
     await sleep(100)
     kernel.notifyGateway({ type: 'access_changed', userId: user.userId, controllerId: null })
     await sleep(300)
     await emit(updated(host))
-    await until(() => controllersIn(before.frames).length === 1)
+    await until(() => controllersIn(early.frames).length === 1)
     await kernel.db.query('DELETE FROM memberships WHERE workspace_id = $id AND user_id = $user', {
       bind: { id: host.workspaceId, user: user.userId },
     })
-    await before.ended
-    const next = await open(module, user, { lastEventId: before.frames[0]?.id })
+    await early.ended
+    const next = await open(module, user, { lastEventId: early.frames[0]?.id })
     await emit(updated(user))
     await until(() => controllersIn(next.frames).length > 0)
     assert.equal(controllersIn(next.frames).length, 1)
@@ -394,20 +394,20 @@ suite('stream of events', () => {
       `wmoc:live:${id}`,
       JSON.stringify({ type: 'controller.deleted', controllerId: id }),
     )
-    await until(() => metrics!.frames.length === 2 && logs!.frames.length === 4)
-    assert.deepEqual(metrics!.frames[1], {
+    await until(() => metrics.frames.length === 2 && logs.frames.length === 4)
+    assert.deepEqual(metrics.frames[1], {
       event: 'metrics.received',
       data: { type: 'metrics.received', controllerId: id, items: [{ type: 't', value: { a: 1 }, t: 5 }] },
     })
-    const lines = logs!.frames.flatMap(
+    const lines = logs.frames.flatMap(
       ({ data }) => (data as { items?: { message: string }[] } | undefined)?.items ?? [],
     )
     assert.deepEqual(
       lines.map(({ message }) => message),
       Array.from({ length: 250 }, (_, index) => `${index}`),
     )
-    assert.equal(none!.frames.length, 1)
-    await Promise.all([metrics!.leave(), logs!.leave(), none!.leave()])
+    assert.equal(none.frames.length, 1)
+    await Promise.all([metrics.leave(), logs.leave(), none.leave()])
   })
 
   test('bounds the streams of one person, and gives their places back', async () => {

@@ -54,7 +54,7 @@ const list = async (user = owner) =>
   (await module.service.list(user.userId, { limit: 200 })).items.toReversed()
 const types = async (user = owner): Promise<string[]> => (await list(user)).map(({ type }) => type)
 
-suite('notifications', () => {
+suite('notifications', { timeout: 120_000 }, () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
@@ -245,7 +245,7 @@ suite('notifications', () => {
   })
 })
 
-suite('presence', () => {
+suite('presence', { timeout: 120_000 }, () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
@@ -334,7 +334,7 @@ suite('presence', () => {
   })
 })
 
-suite('delivery', () => {
+suite('delivery', { timeout: 120_000 }, () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
