@@ -8,9 +8,7 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       recipient varchar(255) NOT NULL,
       subject varchar(255) NOT NULL,
       text_body text NOT NULL,
-      html_body text,
-      state varchar(10) NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'failed')),
-      error text,
+      state varchar(10) NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent')),
       created_at timestamptz NOT NULL,
       sent_at timestamptz
     );

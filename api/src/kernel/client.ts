@@ -151,15 +151,14 @@ async function toApiError(response: Response): Promise<ApiError> {
 }
 
 async function* blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
-  const reader = body
-    .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
-    .getReader()
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
   let rest = ''
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return
-      const parts = (rest + value).split('\n\n')
+      const parts = (rest + decoder.decode(value, { stream: true })).split('\n\n')
       rest = parts.pop() ?? ''
       yield* parts
     }

@@ -7,6 +7,8 @@ import type { Kernel } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 
 const SEND_JOB = 'mail.send'
+/** Unsent mail holds links that sign people in: it does not stay for ever. */
+const KEEP_MS = 7 * 24 * 60 * 60 * 1_000
 const SendJob = z.object({ mailId: z.uuid() })
 
 export interface Mail {
@@ -25,7 +27,7 @@ export interface Mailer {
   send(mail: Mail, transaction: Transaction): Promise<void>
   /** The newest of the outbox. */
   outbox(limit: number): Promise<StoredMail[]>
-  /** Registers the sending job; once per process. */
+  /** Registers the jobs; once per process. */
   register(): void
 }
 
@@ -55,7 +57,7 @@ export function createMailer(
       mailId,
     })
     if (!transport || mail?.state !== 'waiting') return
-    // The id as Message-ID: a second try after a lost answer is the same mail to the reader's client.
+    // The text goes with the mail: it may hold a link that still works. The id as Message-ID: a second try after a lost answer is the same mail to the reader's client.
     await transport.sendMail({
       from,
       to: { name: '', address: mail.to },
@@ -65,7 +67,7 @@ export function createMailer(
       disableUrlAccess: true,
       disableFileAccess: true,
     })
-    await rows(db, `UPDATE mail_outbox SET state = 'sent', sent_at = $now WHERE id = $mailId`, {
+    await rows(db, `UPDATE mail_outbox SET state = 'sent', sent_at = $now, text_body = '' WHERE id = $mailId`, {
       mailId,
       now: clock(),
     })
@@ -92,7 +94,13 @@ export function createMailer(
           limit,
         },
       ),
-    register: () => jobs.handle(SEND_JOB, SendJob, deliver),
+    register() {
+      jobs.handle(SEND_JOB, SendJob, deliver)
+      jobs.schedule('mail.purge', '37 4 * * *', async () => {
+        const before = new Date(clock().getTime() - KEEP_MS)
+        await rows(db, 'DELETE FROM mail_outbox WHERE created_at < $before', { before })
+      })
+    },
   }
 }
 
