@@ -1,16 +1,7 @@
 /** Every variable the API and the worker read from the environment; `--help` prints this table. */
-import { defineConfig } from '@wmoc/platform/config'
+import { defineConfig, flag, list, port, secret } from '@wmoc/platform/config'
 import { z } from 'zod'
 
-const secret = z.string().min(32, 'at least 32 characters')
-const port = z.coerce.number().int().min(0).max(65_535)
-const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
-const list = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-)
 const optionalText = z
   .string()
   .optional()
@@ -31,14 +22,14 @@ export const apiConfig = defineConfig({
       description: 'json in production, else pretty',
     },
     HOST: { schema: z.string().default('127.0.0.1'), description: 'Address of the public listener' },
-    PORT: { schema: port.default(8081), description: 'Port of the public listener' },
+    PORT: { schema: port(8081), description: 'Port of the public listener' },
     INTERNAL_HOST: {
       schema: z.string().default('127.0.0.1'),
       description: "Address of the gateway's listener",
     },
-    INTERNAL_PORT: { schema: port.default(8082), description: "Port of the gateway's listener" },
+    INTERNAL_PORT: { schema: port(8082), description: "Port of the gateway's listener" },
     ADMIN_HOST: { schema: z.string().default('127.0.0.1'), description: 'Address of health and metrics' },
-    ADMIN_PORT: { schema: port.default(9081), description: 'Port of health and metrics' },
+    ADMIN_PORT: { schema: port(9081), description: 'Port of health and metrics' },
     PUBLIC_URL: {
       schema: z.url({ protocol: /^https?$/ }).default('http://localhost:8080'),
       description: 'Where people reach the portal; the origin that may change things',
@@ -52,11 +43,11 @@ export const apiConfig = defineConfig({
       description: 'Proxies in front whose X-Forwarded-For is believed',
     },
     CORS_ORIGINS: {
-      schema: list.default([]),
+      schema: list,
       description: 'Foreign origins that may call the API, by comma',
     },
     DATABASE_URL: { schema: z.string().min(1), description: 'postgres://…', secret: true },
-    DATABASE_REPLICA_URLS: { schema: list.default([]), description: 'Read replicas, by comma', secret: true },
+    DATABASE_REPLICA_URLS: { schema: list, description: 'Read replicas, by comma', secret: true },
     DATABASE_POOL_MAX: {
       schema: z.coerce.number().int().min(2).max(200).default(10),
       description: 'Connections to each database server',
@@ -81,7 +72,7 @@ export const apiConfig = defineConfig({
       description: 'Key of what is encrypted at rest, 32 bytes in base64',
       secret: true,
     },
-    REGISTRATION_OPEN: { schema: flag.default(true), description: 'Whether anybody may make an account' },
+    REGISTRATION_OPEN: { schema: flag(true), description: 'Whether anybody may make an account' },
     SMTP_URL: {
       schema: optionalText,
       description: 'smtp://… or smtps://…; empty: mail stays in the outbox',
@@ -89,7 +80,7 @@ export const apiConfig = defineConfig({
     },
     MAIL_FROM: { schema: z.string().default('WMOC <no-reply@localhost>'), description: 'Sender of mail' },
     DEV_MAIL: {
-      schema: flag.default(false),
+      schema: flag(false),
       description:
         'Show the outbox at /api/dev/mail to everybody who can reach it; only on a machine of your own',
     },

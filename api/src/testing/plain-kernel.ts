@@ -53,9 +53,9 @@ export function openKernelOn(services: {
     config: apiConfig.load({
       DATABASE_URL: databaseUrl,
       REDIS_URL: redisUrl,
-      INTERNAL_TOKEN: 'i'.repeat(32),
-      DEVICE_CREDENTIAL_KEY: 'd'.repeat(32),
-      PASSWORD_PEPPER: 'p'.repeat(32),
+      INTERNAL_TOKEN: 'internal-token-of-the-tests-0123456789',
+      DEVICE_CREDENTIAL_KEY: 'device-credential-key-of-the-tests-0123',
+      PASSWORD_PEPPER: 'password-pepper-of-the-tests-0123456789',
       SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
     }),
     db,
