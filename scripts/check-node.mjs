@@ -1,6 +1,7 @@
 // Preloaded by every npm script, and plain JavaScript: it must run on whatever Node the system has.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const [major] = process.versions.node.split('.').map(Number)
@@ -16,6 +17,8 @@ if (major < 24) {
   const result = spawnSync(path('bin/node'), process.argv.slice(1), { stdio: 'inherit' })
   process.exit(result.status ?? 1)
 }
+
+module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/wmoc-compile', import.meta.url)))
 
 function fail(message) {
   console.error(message)

@@ -1,8 +1,10 @@
 /** One of our processes under a start: its log in a file, its last lines at hand, its readiness asked for. */
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { leashed } from './leash.ts'
+import { COMPILE_CACHE } from './root.ts'
 
 export interface ChildOptions {
   readonly name: string
@@ -27,17 +29,24 @@ export interface Child {
   stop(graceMs?: number): Promise<void>
 }
 
+const running = new Set<ChildProcess>()
+
+/** kill -9 for all of them: the person is in a hurry. */
+export function killChildren(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 /** Starts a process in a group of its own (the terminal's Ctrl-C reaches only us), tied to our life. */
 export function startChild(options: ChildOptions): Child {
   const [command, args] = leashed(
     process.execPath,
-    ['--enable-source-maps', ...(options.nodeFlags ?? []), options.script, ...(options.args ?? [])],
+    [...(options.nodeFlags ?? []), options.script, ...(options.args ?? [])],
     { signal: 'TERM' },
   )
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    env: { ...inherited(), ...options.env },
+    env: { ...inherited(), NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
   })
   const log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 })
   const lastLines: string[] = []
@@ -50,10 +59,12 @@ export function startChild(options: ChildOptions): Child {
     })
   }
   let isRunning = true
+  running.add(child)
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => {
       isRunning = false
+      running.delete(child)
       log.end()
       resolve({ code, signal })
     })

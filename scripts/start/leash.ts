@@ -38,6 +38,11 @@ export function leashed(command: string, args: readonly string[], leash: Leash):
   return [setpriv, [...flags, '--', command, ...args]]
 }
 
+/** For `spawn` where `leashed` could not change the user. */
+export function spawnIdentity(user: SystemUser | null): { uid?: number; gid?: number } {
+  return user && !findProgram('setpriv') ? { uid: user.uid, gid: user.gid } : {}
+}
+
 export interface SystemUser {
   readonly uid: number
   readonly gid: number

@@ -6,7 +6,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, w
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { leashed, unprivilegedUser } from './leash.ts'
+import { leashed, spawnIdentity, unprivilegedUser } from './leash.ts'
 import type { SystemUser } from './leash.ts'
 
 export interface EmbeddedPostgresOptions {
@@ -132,6 +132,7 @@ function spawnServer(program: string, args: string[], user: SystemUser | null): 
   const [command, commandArgs] = leashed(program, args, { signal: 'INT', user })
   // A group of its own: the terminal's Ctrl-C must not stop it before those who use it.
   return spawn(command, commandArgs, {
+    ...spawnIdentity(user),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },

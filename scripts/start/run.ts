@@ -1,6 +1,7 @@
 /** One run of the whole platform on a terminal: steps with their times, addresses, an ordered end. */
 import { join } from 'node:path'
 import { renderUnicodeCompact } from 'uqr'
+import { killChildren } from './child.ts'
 import { createSignInLink, startSims, tokenForFirstSim } from './demo.ts'
 import type { SignInLink, Sim } from './demo.ts'
 import { parseOptions } from './options.ts'
@@ -72,7 +73,10 @@ function listenForSignals(onFirst: () => void): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       count += 1
-      if (count > 1) process.exit(130)
+      if (count > 1) {
+        killChildren()
+        process.exit(130)
+      }
       onFirst()
     })
   }

@@ -238,7 +238,7 @@ async function startData(
 ): Promise<[string, string]> {
   const { state, env } = options
   const step = options.onStep ?? (() => {})
-  const givenStore = env['REDIS_URL']
+  const givenStore = env['REDIS_URL'] || null
   const startStore = async () => {
     if (givenStore) step('Redis: the one of REDIS_URL')
     const store = givenStore ? null : await startSharedStore(state, storePort)

@@ -42,11 +42,7 @@ async function runFile(file: string, options: RunFilesOptions): Promise<Count> {
   const folder = mkdtempSync(join(tmpdir(), 'wmoc-results-'))
   const results = join(folder, 'results.jsonl')
   const reporter = pathToFileURL(join(import.meta.dirname, 'reporter.ts')).href
-  const flags = [
-    '--enable-source-maps',
-    `--test-reporter=${reporter}`,
-    `--test-reporter-destination=${results}`,
-  ]
+  const flags = [`--test-reporter=${reporter}`, `--test-reporter-destination=${results}`]
   const [command, args] = leashed(process.execPath, [...flags, join(options.root, file)], { signal: 'KILL' })
   const child = spawn(command, args, { cwd: options.root, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''

@@ -32,8 +32,7 @@ export interface RunOptions {
 
 /** Starts `script` with this Node (or `options.program`); it dies with the test, whatever happens to the test. */
 export function run(script: string, options: RunOptions = {}): TestProcess {
-  const own = options.program ? [script] : ['--enable-source-maps', script]
-  const [command, args] = leashed(options.program ?? process.execPath, [...own, ...(options.args ?? [])], {
+  const [command, args] = leashed(options.program ?? process.execPath, [script, ...(options.args ?? [])], {
     signal: 'KILL',
   })
   const child = spawn(command, args, {
