@@ -191,7 +191,7 @@ suite('stream of events', { timeout: 120_000 }, () => {
     assert.deepEqual(new Set(seen), expected)
   })
 
-  test('brings only what belongs to the listener, in each direction of the wall between tenants', async () => {
+  test('U17: brings only what belongs to the listener, in each direction of the wall between tenants', async () => {
     const module = build()
     const [mine, theirs] = [await insertUser(kernel.db), await insertUser(kernel.db)]
     const colleague = await insertUser(kernel.db)
@@ -365,7 +365,7 @@ suite('stream of events', { timeout: 120_000 }, () => {
     await fresh.leave()
   })
 
-  test('brings live values to those who watch the controller, and to nobody else', async () => {
+  test('U17: brings live values to those who watch the controller, and to nobody else', async () => {
     const module = build()
     const [user, stranger] = [await insertUser(kernel.db), await insertUser(kernel.db)]
     const [id, other] = await insertControllers(kernel.db, user, 2)

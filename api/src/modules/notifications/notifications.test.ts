@@ -68,7 +68,7 @@ suite('notifications', { timeout: 120_000 }, () => {
   })
   afterEach(() => kernel.close())
 
-  test('tell operators and above of the workspace, in their language, and nobody else', async () => {
+  test('U17: tell operators and above of the workspace, in their language, and nobody else', async () => {
     const russian = await insertUser(kernel.db, { locale: 'ru' })
     const viewer = await insertUser(kernel.db)
     const stranger = await insertUser(kernel.db)
@@ -184,7 +184,7 @@ suite('notifications', { timeout: 120_000 }, () => {
     )
   })
 
-  test('belong to one person: read, counted and listed by nobody else', async () => {
+  test('U17: belong to one person: read, counted and listed by nobody else', async () => {
     const stranger = await insertUser(kernel.db)
     await insertMember(kernel.db, owner.workspaceId, stranger.userId, 'admin')
     const [second] = await insertControllers(kernel.db, owner, 1)
@@ -378,7 +378,7 @@ suite('delivery', { timeout: 120_000 }, () => {
       channels: { email: { types: ['controller_offline'], quietHours: null, ...over } },
     })
 
-  test('sends each notification once by each channel, with ten workers at once', async () => {
+  test('F13: sends each notification once by each channel, with ten workers at once', async () => {
     await news('same')
     await news('same')
     await Promise.all(Array.from({ length: 10 }, () => deliver()))
@@ -393,7 +393,7 @@ suite('delivery', { timeout: 120_000 }, () => {
     assert.deepEqual(await states(), ['sent'])
   })
 
-  test('sends nothing of what a crash took back, and sends it with the next try', async () => {
+  test('F13: sends nothing of what a crash took back, and sends it with the next try', async () => {
     await news()
     const broken: Channel = {
       ...email,

@@ -72,7 +72,7 @@ suite('telemetry over HTTP', { timeout: 120_000 }, () => {
     )
   })
 
-  test('bounds what a question may cost', async () => {
+  test('U13: bounds what a question may cost', async () => {
     const ask = (query: string): Promise<Response> =>
       under.request(`/api/controllers/${controllerId}/metrics?${query}`, { as: user })
     const wide = await ask('step=1m&from=2026-01-01T00:00:00Z&to=2026-06-01T00:00:00Z')

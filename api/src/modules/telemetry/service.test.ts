@@ -228,7 +228,7 @@ suite('telemetry service', { timeout: 120_000 }, () => {
     )
   })
 
-  test('refuses a range with more points than an answer may hold, and names the step that fits', async () => {
+  test('U13: refuses a range with more points than an answer may hold, and names the step that fits', async () => {
     const id = take()
     const refused = async (query: object): Promise<AppError> => {
       try {
@@ -255,7 +255,7 @@ suite('telemetry service', { timeout: 120_000 }, () => {
     assert.equal(backwards.code, 'validation_failed')
   })
 
-  test('refuses raw values that are too much text together', async () => {
+  test('U13: refuses raw values that are too much text together', async () => {
     const id = take()
     const value = 'x'.repeat(2_000)
     const at = Date.now() - HOUR
