@@ -20,7 +20,8 @@ export function takeFrom(
   const interval = rule.periodMs / rule.count
   const next = Math.max(arrivalAt, now) + interval * cost
   const early = next - now - interval * rule.burst
-  return early > 0 ? { arrivalAt, retryAfterMs: Math.ceil(early) } : { arrivalAt: next, retryAfterMs: 0 }
+  // Sums of fractions are not exact; what is early by less than a nanosecond is on time.
+  return early > 1e-6 ? { arrivalAt, retryAfterMs: Math.ceil(early) } : { arrivalAt: next, retryAfterMs: 0 }
 }
 
 export interface Buckets {
