@@ -57,7 +57,7 @@ export function createMailer(
       mailId,
     })
     if (!transport || mail?.state !== 'waiting') return
-    // The text goes with the mail: it may hold a link that still works. The id as Message-ID: a second try after a lost answer is the same mail to the reader's client.
+    // The id as Message-ID: a second try after a lost answer is the same mail to the reader's client.
     await transport.sendMail({
       from,
       to: { name: '', address: mail.to },
@@ -67,10 +67,15 @@ export function createMailer(
       disableUrlAccess: true,
       disableFileAccess: true,
     })
-    await rows(db, `UPDATE mail_outbox SET state = 'sent', sent_at = $now, text_body = '' WHERE id = $mailId`, {
-      mailId,
-      now: clock(),
-    })
+    // The text is not kept: it may hold a link that still works.
+    await rows(
+      db,
+      `UPDATE mail_outbox SET state = 'sent', sent_at = $now, text_body = '' WHERE id = $mailId`,
+      {
+        mailId,
+        now: clock(),
+      },
+    )
     log.info('mail', 'a mail was sent', { mail_id: mailId })
   }
 
