@@ -13,6 +13,7 @@ import {
   quietLog,
   type PlainDatabase,
 } from '#src/testing/plain-rows.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
 import { telemetry } from './contract.ts'
 import { createIngest } from './ingest.ts'
 import { createPartitions, partitionsOf } from './partitions.ts'
@@ -167,6 +168,43 @@ suite('telemetry service', { timeout: 120_000 }, () => {
     await countDirtyMinutes(database.db)
     assert.deepEqual(byKey(await stored('metrics_1m', id)), byKey(recount(items, MINUTE)))
     assert.deepEqual(byKey(await stored('metrics_1h', id)), byKey(recount(items, HOUR)))
+  })
+
+  test('never puts an older count over a newer one', async () => {
+    const id = take()
+    const at = Math.floor(Date.now() / HOUR) * HOUR - HOUR
+    const items = Array.from({ length: 20 }, (_, index) => ({
+      type: 't',
+      value: 1,
+      timestamp: at + index * MINUTE,
+    }))
+    const late = { type: 't', value: 1, timestamp: at + 30 * MINUTE }
+    await store(id, items)
+    await countDirtyMinutes(database.db)
+    // Somebody holds the rows of twenty minutes: a count that has read the raw values waits there.
+    const holder = await database.db.transaction()
+    await rows(database.db, 'SELECT 1 FROM metrics_1m WHERE controller_id = $id FOR UPDATE', { id }, holder)
+    await store(id, [...items.map((item) => ({ ...item, timestamp: item.timestamp + 1 })), late])
+    const waiting = countDirtyMinutes(database.db)
+    await waitFor(async () => {
+      const held = await rows(
+        database.db,
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        {},
+      )
+      return held.length > 0
+    })
+    // Meanwhile the free minute gets one more value, and another counter comes by.
+    await store(id, [{ ...late, timestamp: late.timestamp + 1 }])
+    await countDirtyMinutes(database.db)
+    await holder.commit()
+    await waiting
+    await countDirtyMinutes(database.db)
+    const counts = byKey(await stored('metrics_1m', id)).map(([, { count }]) => count)
+    assert.deepEqual(
+      counts,
+      Array.from({ length: 21 }, () => 2),
+    )
   })
 
   test('answers the same before and after the rollups are counted', async () => {
