@@ -15,7 +15,7 @@ export default defineConfig({
       autoImport: false,
       dts: false,
       components: { dts: 'components.d.ts' },
-      icon: { clientBundle: { scan: true } },
+      icon: { clientBundle: { scan: { globInclude: ['src/**/*.{vue,ts}'] } } },
       experimental: { componentDetection: true },
       ui: { colors: { primary: 'teal', neutral: 'slate' } },
     }),
@@ -33,6 +33,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     manifest: true,
+    rolldownOptions: {
+      output: {
+        // zod and its setting in one chunk: the setting must be there before the first schema.
+        codeSplitting: { groups: [{ name: 'zod', test: /node_modules\/zod\/|zod-without-eval/ }] },
+      },
+    },
   },
   server: { proxy: { '/api': backend, '/c/': backend } },
   preview: { headers, proxy: { '/api': backend, '/c/': backend } },

@@ -100,7 +100,7 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
   routes: [
-    { path: '/', component: GuestShell, meta: { public: true }, children: guest },
+    { path: '/welcome', component: GuestShell, meta: { public: true }, redirect: '/sign-in', children: guest },
     {
       path: '/dev/mail',
       name: 'dev-mail',

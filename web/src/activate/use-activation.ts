@@ -4,7 +4,7 @@ import { useQueryClient } from '@tanstack/vue-query'
 import { onMounted, ref, shallowRef, watch } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 import { keys } from '#src/live/keys.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { randomKey } from '#src/ui/random-key.ts'
 import { useErrorText } from '#src/ui/use-error-text.ts'
 import { useI18n } from '#src/i18n/use-i18n.ts'
@@ -92,7 +92,7 @@ export function useActivation() {
       read(route.hash)
       void router.replace({ path: route.path, hash: '' })
     } else if (kept !== null) {
-      void preview(kept)
+      read(kept)
     }
   }
 

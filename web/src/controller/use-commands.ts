@@ -6,7 +6,7 @@ import { computed } from 'vue'
 import { useI18n } from '#src/i18n/use-i18n.ts'
 import { applyEvent } from '#src/live/apply-event.ts'
 import { keys } from '#src/live/keys.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { useErrorText } from '#src/ui/use-error-text.ts'
 
 export function useCommands(id: () => string) {

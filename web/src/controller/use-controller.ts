@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/vue-query'
 import { computed, toValue, type MaybeRefOrGetter } from 'vue'
 import { keys } from '#src/live/keys.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 
 /** One controller, as every tab of its page reads it; kept fresh by events. */
 export function useController(id: MaybeRefOrGetter<string>) {

@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/vue-query'
 import { computed, ref, shallowRef, watch } from 'vue'
 import { keys } from '#src/live/keys.ts'
 import { onLiveEvent, wantLive } from '#src/live/use-live.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { joinLines, matches, MAX_LINES, type Level } from './log-lines.ts'
 
 export interface LogFilters {

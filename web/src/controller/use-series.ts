@@ -4,7 +4,7 @@ import { keepPreviousData, useQuery } from '@tanstack/vue-query'
 import { computed, shallowRef, watch } from 'vue'
 import { keys } from '#src/live/keys.ts'
 import { onLiveEvent } from '#src/live/use-live.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { useNow } from '#src/ui/use-now.ts'
 import { numericPoints, rangeMs, withLive, type Point, type Range, type Step } from './metric-ranges.ts'
 

@@ -3,7 +3,7 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/vue-query'
 import { computed } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 import { keys } from '#src/live/keys.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { filtersOf, queryOf, type Filters } from './filters.ts'
 
 const PAGE = 100

@@ -335,6 +335,10 @@ export const en = {
   range: { '15m': '15 min', '1h': '1 h', '6h': '6 h', '24h': '24 h', '7d': '7 d', '30d': '30 d' },
   reason: {
     closed: 'Closed by the device',
+    closed_by_device: 'Closed by the device',
+    lost: 'The connection was lost',
+    draining: 'The service restarted',
+    rotated: 'Credentials were rotated',
     going_away: 'The device shut down',
     policy_violation: 'Broke the rules of the tunnel',
     invalid_payload: 'Sent something unreadable',

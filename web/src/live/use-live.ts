@@ -2,7 +2,7 @@
 import type { StreamEvent } from '@wmoc/api/contracts/events'
 import type { QueryClient } from '@tanstack/vue-query'
 import { onScopeDispose, readonly, shallowRef, toValue, watch, type MaybeRefOrGetter } from 'vue'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 import { applyEvent } from './apply-event.ts'
 import { createLiveStream, type LiveState } from './live-stream.ts'
 

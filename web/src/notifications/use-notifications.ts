@@ -3,7 +3,7 @@ import type { Notification } from '@wmoc/api/contracts/notifications'
 import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from '@tanstack/vue-query'
 import { computed, type Ref } from 'vue'
 import { keys } from '#src/live/keys.ts'
-import { api } from '#src/session/use-session.ts'
+import { api } from '#src/session/api.ts'
 
 type Pages = InfiniteData<{ items: Notification[]; nextCursor: string | null }>
 

@@ -1,12 +1,7 @@
-/** The portal's one session, its typed client, and the browser's locks, channel and clock around them. */
+/** The portal's one session, and the browser's locks, channel and clock around it. */
 import { auth } from '@wmoc/api/contracts/auth'
-import { commands } from '@wmoc/api/contracts/commands'
-import { controllers } from '@wmoc/api/contracts/controllers'
-import { events } from '@wmoc/api/contracts/events'
-import { notifications } from '@wmoc/api/contracts/notifications'
 import { system } from '@wmoc/api/contracts/system'
-import { telemetry } from '@wmoc/api/contracts/telemetry'
-import { createClient } from '@wmoc/api/client'
+import { createClient, type ClientOptions } from '@wmoc/api/client'
 import { computed, shallowRef } from 'vue'
 import { readStored, store } from '#src/ui/stored.ts'
 import { createSession, type SessionMessage, type SessionState } from './session.ts'
@@ -21,7 +16,7 @@ const channel = new BroadcastChannel('wmoc.session')
 let timer: ReturnType<typeof setTimeout> | undefined
 
 const session = createSession({
-  refresh: () => api.auth.refresh(),
+  refresh: () => guestApi.auth.refresh(),
   exclusively: (task) => (navigator.locks ? navigator.locks.request('wmoc.session', task) : task()) as never,
   tell: (message) => channel.postMessage(message),
   mark: {
@@ -64,10 +59,11 @@ async function fetchSignedIn(input: RequestInfo | URL, init: RequestInit = {}): 
   return fetch(input, { ...init, headers })
 }
 
-export const api = createClient(
-  { auth, commands, controllers, events, notifications, system, telemetry },
-  { fetch: fetchSignedIn, getToken: () => session.getToken() },
-)
+/** How every client of the portal sends. */
+export const sending: ClientOptions = { fetch: fetchSignedIn, getToken: () => session.getToken() }
+
+/** What the pages before sign-in need: the other contracts would only make the first of them slower to come. */
+export const guestApi = createClient({ auth, system }, sending)
 
 /** Reactive view of the session and what changes it. */
 export function useSession() {
@@ -79,7 +75,7 @@ export function useSession() {
     updateUser: session.updateUser,
     /** Ends the session here and in all tabs, whether or not the server could be told. */
     async signOut() {
-      await api.auth.logout().catch(() => {})
+      await guestApi.auth.logout().catch(() => {})
       session.end()
     },
   }

@@ -1,0 +1,12 @@
+/** The typed client of the whole API, for who is signed in. */
+import { auth } from '@wmoc/api/contracts/auth'
+import { commands } from '@wmoc/api/contracts/commands'
+import { controllers } from '@wmoc/api/contracts/controllers'
+import { events } from '@wmoc/api/contracts/events'
+import { notifications } from '@wmoc/api/contracts/notifications'
+import { system } from '@wmoc/api/contracts/system'
+import { telemetry } from '@wmoc/api/contracts/telemetry'
+import { createClient } from '@wmoc/api/client'
+import { sending } from './use-session.ts'
+
+export const api = createClient({ auth, commands, controllers, events, notifications, system, telemetry }, sending)
