@@ -116,6 +116,7 @@ ${body}</body></html>\n`
     'about.html': page('About', '<p>Set up in 2019.</p>'),
     'docs/index.html': page('Docs', '<p><a href="../about.html">Back to about</a></p>'),
     'style.css': `body { font-family: sans-serif; background: rgb(240, 248, 255) }\n${'/* padding for gzip */\n'.repeat(40)}`,
+    'favicon.ico': '',
     'site.js': "document.body.dataset.script = 'ran'\n",
   }
   mkdirSync(join(root, 'docs'), { recursive: true })
