@@ -216,7 +216,10 @@ function respond({ id, route }: BoundRoute, context: Context, result: unknown): 
 async function stream(context: Context, frames: AsyncIterable<SseFrame>): Promise<void> {
   context.status = 200
   context.set({ 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
-  if (context.method === 'HEAD') return
+  if (context.method === 'HEAD') {
+    await frames[Symbol.asyncIterator]().return?.()
+    return
+  }
   context.respond = false
   await writeSse(context.res, frames)
 }

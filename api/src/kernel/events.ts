@@ -9,11 +9,14 @@ import { EVENTS_CHANNEL, readEvents } from './event-reader.ts'
 import type { EventCursor, StoredEvent } from './event-reader.ts'
 import type { EventBus } from './module.ts'
 import { firstRow, rows } from './rows.ts'
+import { subscribeSoftly } from './subscribe-softly.ts'
 
 /** Safety net under the wake-up through the store. */
 const POLL_MS = 1_000
 const BATCH = 100
 const IDLE_MOVE_MS = 60_000
+/** A cursor that nobody has moved for this long belongs to a subscriber that is gone. */
+const ABANDONED_MS = 7 * 24 * 60 * 60 * 1_000
 /** Then the event is parked and the ones behind it go on: 1 + 2 + 4 + 8 s are waited before. */
 const MAX_ATTEMPTS = 5
 const RETRY_BASE_MS = 1_000
@@ -248,7 +251,7 @@ export function createEventBus({ db, store, log, clock, metrics }: Deps): EventB
       for (const { subscriber } of subscriptions) await openCursor(db, subscriber, clock())
       stopping = new AbortController()
       const { signal } = stopping
-      unsubscribe = await store.subscribe(EVENTS_CHANNEL, () => wake()).catch(() => null)
+      unsubscribe = await subscribeSoftly(store, EVENTS_CHANNEL, wake)
       loops = subscriptions.map((subscription) => run(subscription, signal))
     },
     async stopDispatcher() {
@@ -261,9 +264,10 @@ export function createEventBus({ db, store, log, clock, metrics }: Deps): EventB
       const gone = await rows<{ position: string }>(
         db,
         `DELETE FROM domain_events WHERE created_at < $before
-           AND xid < (SELECT coalesce(min(from_xid), pg_current_xact_id()) FROM event_cursors)
+           AND xid < (SELECT coalesce(min(from_xid), pg_current_xact_id()) FROM event_cursors
+             WHERE updated_at > $abandoned)
          RETURNING position`,
-        { before },
+        { before, abandoned: new Date(clock().getTime() - ABANDONED_MS) },
       )
       return gone.length
     },

@@ -31,6 +31,7 @@ export function createRequestContext(
       unwatch()
       context.res.off('close', abort)
       draining.removeEventListener('abort', abort)
+      controller.abort()
     },
   }
 }

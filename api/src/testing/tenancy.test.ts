@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { RouteDescription } from '#src/kernel/contract.ts'
 import { urlOf } from '#src/kernel/client.ts'
+import { roleAllows } from '#src/kernel/permissions.ts'
 import { rows } from '#src/kernel/rows.ts'
 import { CONTRACTS } from '#src/modules.ts'
+import { insertMember } from './plain-rows.ts'
 import { startApi } from './harness.ts'
 import type { TestApi, TestUser } from './harness.ts'
 
@@ -37,6 +39,7 @@ interface Owned {
 suite('a second person', () => {
   let under: TestApi
   let stranger: TestUser
+  let viewer: TestUser
   let owned: Owned
 
   before(async () => {
@@ -44,6 +47,8 @@ suite('a second person', () => {
     const owner = await under.buildUser()
     stranger = await under.buildUser()
     owned = await build(under, owner)
+    viewer = await under.buildUser()
+    await insertMember(under.api.kernel.db, owner.workspaceId, viewer.userId, 'viewer')
   })
   after(() => under.close())
 
@@ -72,6 +77,20 @@ suite('a second person', () => {
       for (const secret of Object.values(owned))
         assert.ok(!text.includes(String(secret)), `${id} shows ${secret}`)
       if (QUERIES[id]) assert.equal(response.status, 404)
+    })
+  }
+
+  for (const { id, route } of SCOPED) {
+    const { access } = route
+    if (access === 'public' || access === 'user') continue
+    test(`as a viewer of the workspace may ${roleAllows('viewer', access) ? '' : 'not '}${route.method} ${route.path}`, async () => {
+      const prints = await fingerprint(under)
+      const { status } = await call(under, viewer, id, route, paramsOf(route, owned))
+      if (roleAllows('viewer', access)) assert.equal(status, route.status)
+      else {
+        assert.equal(status, 403)
+        assert.deepEqual(await fingerprint(under), prints)
+      }
     })
   }
 

@@ -4,6 +4,7 @@ import { GATEWAY_CHANNEL, GatewayNotice } from '@wmoc/protocol/control-plane'
 import type { Authenticator } from '#src/kernel/authenticator.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { firstRow } from '#src/kernel/rows.ts'
+import { subscribeSoftly } from '#src/kernel/subscribe-softly.ts'
 import { effectiveTier, TIER_LIMITS } from '#src/kernel/tiers.ts'
 import type { Tier } from './contract.ts'
 import type { AccessTokens } from './access-tokens.ts'
@@ -90,7 +91,7 @@ export function createSessionDirectory(
           log.debug('auth', 'sessions could not be looked up', { error }),
         )
       }, WATCH_MS)
-      unsubscribe = await store.subscribe(GATEWAY_CHANNEL, (message) => {
+      unsubscribe = await subscribeSoftly(store, GATEWAY_CHANNEL, (message) => {
         const notice = GatewayNotice.safeParse(JSON.parse(message))
         if (notice.success && notice.data.type === 'session_ended') forget(notice.data.sessionIds)
       })
