@@ -55,12 +55,12 @@ suite('the journey of a newcomer', () => {
     sim = platform.startSim(SIM)
     const { code } = await sim.waitFor('activation required')
     await portal.goto(`${platform.url}/activate`)
-    await portal.getByLabel('Code').fill(String(code))
+    await portal.getByRole('textbox', { name: 'Code' }).fill(String(code))
     await portal.getByRole('button', { name: 'Find' }).click()
     await portal.getByRole('heading', { name: 'Is this your controller?' }).waitFor()
     await portal.getByText('WMOC Green 1').waitFor()
     await shot(portal, '02-confirm')
-    await portal.getByLabel('Name').fill('Greenhouse')
+    await portal.getByRole('textbox', { name: 'Name' }).fill('Greenhouse')
     await portal.getByRole('button', { name: 'Yes, add it' }).click()
     await portal.getByRole('heading', { name: 'It is there' }).waitFor()
     await shot(portal, '03-claimed')
@@ -102,10 +102,7 @@ suite('the journey of a newcomer', () => {
   test('sees the temperature move on its chart', async () => {
     await tab('Metrics')
     await portal.getByRole('img', { name: 'Chart of temperature' }).waitFor()
-    const panel = portal
-      .locator('section, article, div')
-      .filter({ has: portal.getByRole('heading', { name: 'temperature' }) })
-      .last()
+    const panel = portal.getByRole('region', { name: 'temperature' })
     const shown = async () => Number.parseFloat((await panel.locator('span').first().textContent()) ?? '')
     const first = await shown()
     // The heater is on since the switch was flipped.

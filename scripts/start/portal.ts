@@ -1,6 +1,6 @@
 /** The portal's built files as a web server hands them out: hashed ones for ever, the page itself never cached. */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
 import { z } from 'zod'
@@ -22,15 +22,14 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 interface StaticFile {
-  readonly path: string
-  readonly size: number
+  readonly bytes: Buffer
   readonly type: string
   readonly etag: string
   readonly isImmutable: boolean
 }
 
 /**
- * A handler for what is in `folder` now. Paths are looked up, never resolved, so nothing outside can be reached; a path
+ * A handler for what is in `folder` now: kept in memory, so that building the portal anew disturbs nobody. Paths are looked up, never resolved, so nothing outside can be reached; a path
  * without a file name gets the page, which routes by itself. `headers` go on every answer.
  */
 export function createPortal(
@@ -40,12 +39,11 @@ export function createPortal(
   const files = new Map<string, StaticFile>()
   for (const name of globSync('**/*', { cwd: folder })) {
     const path = join(folder, name)
-    const { size } = statSync(path)
     if (!statSync(path).isFile()) continue
-    const hash = createHash('sha256').update(readFileSync(path)).digest('base64url').slice(0, 22)
+    const bytes = readFileSync(path)
+    const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 22)
     files.set(`/${name.split('\\').join('/')}`, {
-      path,
-      size,
+      bytes,
       type: TYPES[extname(name)] ?? 'application/octet-stream',
       etag: `"${hash}"`,
       isImmutable: name.startsWith('assets'),
@@ -67,11 +65,8 @@ export function createPortal(
       'cache-control': file.isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache',
     }
     if (request.headers['if-none-match'] === file.etag) return void response.writeHead(304, common).end()
-    response.writeHead(200, { ...common, 'content-type': file.type, 'content-length': file.size })
-    if (request.method === 'HEAD') return void response.end()
-    createReadStream(file.path)
-      .once('error', () => response.destroy())
-      .pipe(response)
+    response.writeHead(200, { ...common, 'content-type': file.type, 'content-length': file.bytes.length })
+    response.end(request.method === 'HEAD' ? undefined : file.bytes)
   }
 }
 
