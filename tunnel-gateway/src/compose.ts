@@ -6,6 +6,7 @@ import type { Logger } from '@wmoc/platform/log'
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
+import { createDependencies } from './admin/dependencies.ts'
 import { createStatus } from './admin/status.ts'
 import type { GatewayConfig } from './config.ts'
 import { createAccessTokens } from './control-plane/access-tokens.ts'
@@ -15,6 +16,7 @@ import { createDirectory } from './control-plane/directory.ts'
 import { subscribeNotices } from './control-plane/notices.ts'
 import { createUpkeep } from './control-plane/upkeep.ts'
 import { createAdmission } from './core/admission.ts'
+import { createByteBudget } from './core/byte-budget.ts'
 import { createFlapDetector } from './core/flapping.ts'
 import { createHub } from './core/hub.ts'
 import type { StreamRules } from './core/streams.ts'
@@ -29,6 +31,7 @@ import { createReporter } from './device/reporter.ts'
 import type { Tunnel } from './device/tunnel.ts'
 import { createDrain } from './drain.ts'
 import { createGatewayMetrics } from './gateway-metrics.ts'
+import { createPressure } from './pressure.ts'
 import { createPublicServer } from './server.ts'
 import { createCookieJars } from './user/cookie-jar.ts'
 import { createUserListener } from './user/listener.ts'
@@ -97,6 +100,8 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     isDraining: drain.isDraining,
   })
 
+  const pressure = createPressure(config.SHED_AT_HEAP)
+  const bodies = createByteBudget(config.MAX_BODY_BYTES)
   const portalOrigin = config.PORTAL_ORIGIN ?? config.PUBLIC_URL
   const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
   const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
@@ -104,6 +109,8 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     find: (controllerId) => hub.get(controllerId),
     lastSeenAt: connections.lastSeenAt,
     isDraining: drain.isDraining,
+    bodies,
+    isShedding: pressure.isHigh,
     scheme,
     metrics,
     log,
@@ -135,18 +142,34 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     admission,
     metrics,
     tunnels: () => hub.size,
+    isShedding: pressure.isHigh,
     accept: connections.accept,
   })
-  const server = createPublicServer({ host: config.HOST, port: config.PORT, users, devices })
+  const server = createPublicServer({
+    host: config.HOST,
+    port: config.PORT,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    maxConnections: config.MAX_TUNNELS + config.MAX_UNREGISTERED + config.MAX_USER_CONNECTIONS,
+    users,
+    devices,
+  })
   const upkeep = createUpkeep({ directory, hub, proxy, claims, commands, reporter, log })
-  const status = createStatus({ hub, connections, admission, claims, shard: config.SHARD_ID, drain })
+  const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
+  const status = createStatus({
+    dependencies,
+    hub,
+    connections,
+    admission,
+    claims,
+    shard: config.SHARD_ID,
+    drain,
+  })
   const admin = createAdminServer({
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
     metrics: registry,
-    // Without the store or the API the tunnels go on: both are told, and only the API keeps new people out.
-    checks: { store: () => store.ping(), api: () => controlPlane.jwks() },
-    isReady: () => !drain.isDraining(),
+    checks: { store: dependencies.check('store'), api: dependencies.check('api') },
+    isReady: () => !drain.isDraining() && !pressure.isHigh(),
     extra: status,
   })
   metrics.watch({
@@ -155,6 +178,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     inFlight: () => sum(hub, (tunnel) => tunnel.streams.inFlight()),
     queued: () => sum(hub, (tunnel) => tunnel.streams.queued()),
     isDraining: drain.isDraining,
+    isUp: dependencies.isUp,
     outbox: (queue) => (queue === 'ingest' ? ingest.size : reporter.sizes()[queue]),
   })
 
@@ -201,6 +225,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   lifecycle.add('heartbeat', {
     start() {
       ticking = setInterval(() => {
+        pressure.sample()
         connections.tick()
         claims.tick(Date.now())
       }, 1_000)
@@ -209,6 +234,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       if (ticking !== null) clearInterval(ticking)
     },
   })
+  lifecycle.add('dependencies', { start: () => dependencies.start(), stop: () => dependencies.stop() })
   lifecycle.add('listener', { start: () => server.start(), stop: () => server.stop(), stopTimeoutMs: 3_000 })
   lifecycle.add('tunnels', {
     stop: () => drain.begin(),

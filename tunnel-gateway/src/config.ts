@@ -105,6 +105,22 @@ export const config = defineConfig({
     },
     IDLE_TIMEOUT_MS: { schema: durationMs(60_000), description: 'Longest gap inside an answer' },
     TOTAL_TIMEOUT_MS: { schema: durationMs(3_600_000), description: 'Longest time of one request' },
+    REQUEST_TIMEOUT_MS: {
+      schema: durationMs(300_000),
+      description: 'Time for a whole request of a user to arrive',
+    },
+    MAX_BODY_BYTES: {
+      schema: count(134_217_728),
+      description: 'Bytes of users’ bodies held at once, of all requests together',
+    },
+    MAX_USER_CONNECTIONS: {
+      schema: count(10_000),
+      description: 'Connections besides tunnels; more are not accepted',
+    },
+    SHED_AT_HEAP: {
+      schema: z.coerce.number().min(0.1).max(1).default(0.85),
+      description: 'Share of the heap’s limit from which nothing new is taken on',
+    },
     DRAIN_WINDOW_MS: {
       schema: durationMs(5_000),
       description: 'Time over which tunnels are told to go at a stop',

@@ -10,6 +10,7 @@ export interface Readings {
   readonly inFlight: () => number
   readonly queued: () => number
   readonly isDraining: () => boolean
+  readonly isUp: (dependency: 'store' | 'api') => boolean
   readonly outbox: (queue: 'ingest' | 'events' | 'results') => number
 }
 
@@ -80,6 +81,17 @@ export function createGatewayMetrics(metrics: Metrics) {
       gauge('wmoc_gateway_proxy_requests_in_flight', 'Requests waiting for a device.', readings.inFlight)
       gauge('wmoc_gateway_proxy_requests_queued', 'Requests waiting for room on a device.', readings.queued)
       gauge('wmoc_gateway_draining', 'Whether this shard is draining.', () => (readings.isDraining() ? 1 : 0))
+      const up = metrics.gauge(
+        'wmoc_gateway_dependency_up',
+        'Whether a dependency answered the last time it was asked.',
+        ['dependency'],
+      )
+      Object.assign(up, {
+        collect() {
+          for (const dependency of ['store', 'api'] as const)
+            up.set({ dependency }, readings.isUp(dependency) ? 1 : 0)
+        },
+      })
       const outbox = metrics.gauge('wmoc_gateway_outbox_items', 'Items waiting for the API.', ['queue'])
       Object.assign(outbox, {
         collect() {

@@ -21,6 +21,9 @@ const MAX_HEADER_BYTES = 16_384
 export function createPublicServer(options: {
   host: string
   port: number
+  /** Time for a whole request to arrive; its head has at most 15 s. */
+  requestTimeoutMs: number
+  maxConnections: number
   users: UserListener
   devices: TunnelListener
 }): PublicServer {
@@ -28,15 +31,16 @@ export function createPublicServer(options: {
     insecureHTTPParser: false,
     requireHostHeader: true,
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: 15_000,
-    requestTimeout: 60_000,
+    headersTimeout: Math.min(15_000, options.requestTimeoutMs),
+    requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: 65_000,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs / 2),
     noDelay: true,
     // Else a flood of names costs more than the limit in bytes says.
     joinDuplicateHeaders: false,
   })
   server.maxHeadersCount = 200
+  server.maxConnections = options.maxConnections
 
   server.on('request', (request, response) => dispatch(request, response, false))
   server.on('checkContinue', (request, response) => dispatch(request, response, true))
@@ -73,7 +77,14 @@ export function createPublicServer(options: {
     // Nothing but the tunnel is ever switched to another protocol.
     if (isTunnel(request))
       refuseUpgrade(socket, hasBody ? 'malformed' : 'upgrade_required', undefined, 'Upgrade: websocket\r\n')
-    else refuseUpgrade(socket, 'not_implemented')
+    else
+      refuseUpgrade(
+        socket,
+        'upgrade_required',
+        undefined,
+        'Upgrade: HTTP/1.1\r\n',
+        'Only /tunnel speaks another protocol; repeat without Upgrade',
+      )
   }
 
   let port = 0

@@ -6,6 +6,7 @@ import type { Claims } from '#src/device/claims.ts'
 import type { Connections } from '#src/device/connections.ts'
 import type { Tunnel } from '#src/device/tunnel.ts'
 import type { Drain } from '#src/drain.ts'
+import type { Dependencies } from './dependencies.ts'
 
 /** Answers `/status` and `POST /drain`; false for everything else. */
 export function createStatus(parts: {
@@ -15,6 +16,7 @@ export function createStatus(parts: {
   admission: Admission
   claims: Claims
   drain: Drain
+  dependencies: Dependencies
 }): (request: IncomingMessage, response: ServerResponse) => boolean {
   const { hub, connections, admission, claims, drain } = parts
 
@@ -36,6 +38,7 @@ export function createStatus(parts: {
       inFlight,
       queued,
       isDraining: drain.isDraining(),
+      dependencies: { store: parts.dependencies.isUp('store'), api: parts.dependencies.isUp('api') },
       invariants: [...new Set(invariants)],
     }
   }

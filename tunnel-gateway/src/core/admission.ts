@@ -24,7 +24,8 @@ export function createAdmission(rules: AdmissionRules) {
 
   return {
     /** A socket wants in. `yes` must be followed by one `left` when it registered or went. */
-    enter(address: string, tunnels: number, now: number): Admitted {
+    enter(address: string, tunnels: number, now: number, isShedding = false): Admitted {
+      if (isShedding) return 'full'
       const open = byAddress.get(address) ?? 0
       if (tunnels + unregistered >= rules.maxTunnels || unregistered >= rules.maxUnregistered) return 'full'
       if (open >= rules.maxUnregisteredPerAddress) return 'address_full'

@@ -66,7 +66,7 @@ interface Connection {
 }
 
 /** Bytes that may wait for a device that reads slowly, before it is taken for dead. */
-const MAX_SOCKET_BACKLOG = 8 * 1_048_576
+const MAX_SOCKET_BACKLOG = 64 * 1_048_576
 const MAX_REMEMBERED = 50_000
 
 export function createConnections(deps: ConnectionsDeps): Connections {

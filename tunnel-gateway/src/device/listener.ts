@@ -15,6 +15,8 @@ export interface TunnelListenerOptions {
   readonly admission: Admission
   readonly metrics: GatewayMetrics
   tunnels(): number
+  /** Too little memory to take more on. */
+  readonly isShedding: () => boolean
   accept(socket: WebSocket, address: string): void
 }
 
@@ -69,7 +71,7 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
         options.trustedHops,
       )
       const key = limitKeyOfAddress(address)
-      const admitted = admission.enter(key, options.tunnels(), performance.now())
+      const admitted = admission.enter(key, options.tunnels(), performance.now(), options.isShedding())
       if (admitted !== 'yes') {
         metrics.refusedUpgrades.inc({ reason: admitted })
         return refuseUpgrade(socket, admitted === 'full' ? 'overloaded' : 'rate_limited', 10)
@@ -94,9 +96,10 @@ export function refuseUpgrade(
   code: ErrorCode,
   retryAfterSec?: number,
   extraHeader = '',
+  detail?: string,
 ): void {
   const { status, title } = ERRORS[code]
-  const body = JSON.stringify({ type: `urn:wmoc:error:${code}`, title, status, code })
+  const body = JSON.stringify({ type: `urn:wmoc:error:${code}`, title, status, code, detail })
   const retry = retryAfterSec === undefined ? '' : `Retry-After: ${retryAfterSec}\r\n`
   socket.on('error', () => socket.destroy())
   socket.end(

@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { createLogger } from '@wmoc/platform/log'
+import type { Logger } from '@wmoc/platform/log'
 import { testRedis } from '@wmoc/testkit/redis'
 import { composeGateway } from '#src/compose.ts'
 import { config } from '#src/config.ts'
@@ -32,7 +33,10 @@ export type Harness = Awaited<ReturnType<typeof startHarness>>
 
 export const PORTAL_HOST = 'localhost:8080'
 
-export async function startHarness(environment: Record<string, string> = {}) {
+export async function startHarness(
+  environment: Record<string, string> = {},
+  log: Logger = createLogger({ process: 'gateway', level: 'silent' }),
+) {
   const redis = await testRedis()
   const controlPlane = await startControlPlane()
   const settings = config.load({
@@ -49,7 +53,7 @@ export async function startHarness(environment: Record<string, string> = {}) {
     DRAIN_DEADLINE_MS: '5000',
     ...environment,
   })
-  const gateway = composeGateway(settings, createLogger({ process: 'gateway', level: 'silent' }))
+  const gateway = composeGateway(settings, log)
   await gateway.lifecycle.start()
   const devices: RawDevice[] = []
 

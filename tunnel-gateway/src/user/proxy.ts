@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '@wmoc/platform/log'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import { createBuckets } from '#src/core/buckets.ts'
+import type { ByteBudget } from '#src/core/byte-budget.ts'
 import { buildRequestHead } from '#src/core/request-headers.ts'
 import type { Surface } from '#src/core/response-head.ts'
 import type { StreamFailure } from '#src/core/streams.ts'
@@ -46,6 +47,10 @@ export interface ProxyOptions {
   lastSeenAt(controllerId: string): number | null
   isDraining(): boolean
   readonly scheme: 'http' | 'https'
+  /** Bytes of bodies that may be held for all users together. */
+  readonly bodies: ByteBudget
+  /** Too little memory to take more on. */
+  readonly isShedding: () => boolean
   readonly metrics: GatewayMetrics
   readonly log: Logger
 }
@@ -70,14 +75,23 @@ export function createProxy(options: ProxyOptions): Proxy {
     const { request, response, record } = proxied
     const waitMs = rates.take(record.controllerId, rateOf(record), startedAt)
     if (waitMs > 0) return sendProblem(response, 'rate_limited', { retryAfterMs: waitMs })
+    if (options.isShedding()) return sendProblem(response, 'overloaded', { retryAfterMs: 5_000 })
     const upstream = options.find(record.controllerId)
     if (upstream === undefined) {
       count(proxied, startedAt, 'device_offline')
       return sendOffline(proxied)
     }
+    let taken = 0
     try {
-      const allow = () => proxied.expectsContinue && response.writeContinue()
-      const body = await collectBody(request, upstream.maxRequestBody, allow)
+      const body = await collectBody(request, {
+        maxBytes: upstream.maxRequestBody,
+        budget: options.bodies,
+        onTaken: (bytes) => {
+          if (taken === 0) response.once('close', () => options.bodies.give(taken))
+          taken += bytes
+        },
+        allow: () => proxied.expectsContinue && response.writeContinue(),
+      })
       // The device may have gone, or come anew, while the body arrived.
       const present = options.find(record.controllerId)
       if (present === undefined) return sendOffline(proxied)
@@ -129,7 +143,13 @@ export function createProxy(options: ProxyOptions): Proxy {
       head(built) {
         if (built.setCookies.length > 0) proxied.keepCookies?.(built.setCookies)
       },
-      violation: (reason) => metrics.badResponses.inc({ reason }),
+      violation(reason) {
+        metrics.badResponses.inc({ reason })
+        options.log.debug('proxy', 'the device broke the header policy', {
+          controllerId: record.controllerId,
+          reason,
+        })
+      },
       bytes: (size) => metrics.bytes.inc({ direction: 'from_device' }, size),
       done: () => over('ok'),
       failed(failure) {

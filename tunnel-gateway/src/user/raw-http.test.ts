@@ -199,7 +199,7 @@ suite('raw HTTP', () => {
       const answer = await send(
         `GET /c/ID/ HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
       )
-      assert.deepEqual(answer.statuses, [501], protocol)
+      assert.deepEqual(answer.statuses, [426], protocol)
       assert.equal(answer.isClosed, true)
     }
   })
