@@ -8,7 +8,7 @@ import type {
   Registered,
 } from '@wmoc/protocol/messages'
 import { DEFAULT_CHUNK_BYTES } from '@wmoc/protocol/v1-body'
-import { createCommandRunner, type CommandRunner } from './device/commands.ts'
+import { createCommandRunner, type CommandHandler, type CommandRunner } from './device/commands.ts'
 import { createExchange, type RequestHandler } from './device/exchange.ts'
 import { createFaults, type Fault } from './device/faults.ts'
 import { createOutbox } from './device/outbox.ts'
@@ -53,6 +53,8 @@ export type SimulatorOptions = {
   description?: DeviceCredentials
   /** Answers the requests; default: the controller's own page. */
   handler?: RequestHandler
+  /** Commands it obeys beside its own, by name. */
+  commands?: Readonly<Record<string, CommandHandler>>
   /** Time between metrics; 0: none. Default 5,000. */
   reportEveryMs?: number
   /** Requests at once; announced. Default 8. */
@@ -209,7 +211,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     commands ??= createCommandRunner({
       store,
       nowMs,
-      handlers: deviceCommands({ page, log: (text) => simulator.log('info', text), reboot }),
+      handlers: {
+        ...deviceCommands({ page, log: (text) => simulator.log('info', text), reboot }),
+        ...options.commands,
+      },
     })
     try {
       const { result, isRepeated } = await commands.run(command)
