@@ -6,8 +6,14 @@ import type { TestStack } from './stack.ts'
 
 export interface Database {
   rows<T extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<T[]>
-  /** Count and hash of every table but those named: equal before and after means that no row has changed. */
-  fingerprint(except?: readonly string[]): Promise<Record<string, string>>
+  /**
+   * Count and hash of every table, without the columns named: equal before and after means that no row has changed.
+   * `naming`: only of rows that have one of these ids in them.
+   */
+  fingerprint(options?: {
+    withoutColumns?: readonly string[]
+    naming?: readonly string[]
+  }): Promise<Record<string, string>>
   close(): Promise<void>
 }
 
@@ -21,17 +27,18 @@ export async function openDatabase({ stack }: TestStack): Promise<Database> {
   ) => (await client.query<T>(text, [...values])).rows
   return {
     rows,
-    async fingerprint(except = []) {
+    async fingerprint({ withoutColumns = [], naming } = {}) {
       const tables = await rows<{ name: string }>(
         `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL($1)
-         ORDER BY 1`,
-        [except],
+         WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`,
       )
       const prints: Record<string, string> = {}
       for (const { name } of tables) {
         const [row] = await rows<{ print: string }>(
-          `SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') AS print FROM "${name}" t`,
+          `SELECT count(*) || ' ' || coalesce(md5(string_agg(j, '|' ORDER BY j)), '') AS print
+           FROM (SELECT (to_jsonb(t) - $1::text[])::text AS j FROM "${name}" t) found
+           WHERE $2::text[] IS NULL OR j LIKE ANY($2)`,
+          [withoutColumns, naming?.map((id) => `%${id}%`) ?? null],
         )
         prints[name] = row!.print
       }
