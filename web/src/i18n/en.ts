@@ -43,7 +43,6 @@ export const en = {
   },
   common: {
     cancel: 'Cancel',
-    close: 'Close',
     copied: 'Copied',
     copy: 'Copy',
     failed: 'This could not be loaded',
@@ -81,7 +80,6 @@ export const en = {
     search: 'Search by name, MAC or model',
     status: 'Status',
     anyStatus: 'Any status',
-    tags: 'Tags',
     anyTag: 'Any tag',
     searchTag: 'Find a tag',
     filterTag: 'Show only with the tag {tag}',
@@ -433,7 +431,6 @@ export const en = {
     text: 'Browsers and apps that are signed in as you.',
     this: 'This one',
     unknown: 'Unknown device',
-    revoke: 'Sign out {name}',
     others: 'Sign out everywhere else',
   },
   sort: {

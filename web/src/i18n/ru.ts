@@ -45,7 +45,6 @@ export const ru: Messages = {
   },
   common: {
     cancel: 'Отмена',
-    close: 'Закрыть',
     copied: 'Скопировано',
     copy: 'Копировать',
     failed: 'Не удалось загрузить',
@@ -83,7 +82,6 @@ export const ru: Messages = {
     search: 'Поиск по имени, MAC или модели',
     status: 'Состояние',
     anyStatus: 'Любое состояние',
-    tags: 'Метки',
     anyTag: 'Любая метка',
     searchTag: 'Найти метку',
     filterTag: 'Показать только с меткой {tag}',
@@ -430,7 +428,6 @@ export const ru: Messages = {
     text: 'Браузеры и приложения, вошедшие от вашего имени.',
     this: 'Этот',
     unknown: 'Неизвестное устройство',
-    revoke: 'Завершить вход: {name}',
     others: 'Выйти во всех остальных',
   },
   sort: {

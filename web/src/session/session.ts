@@ -50,7 +50,7 @@ const NEWS_MS = 1_000
 
 export function createSession(deps: SessionDeps): Session {
   let state: SessionState = { status: 'unknown', user: null }
-  let token: { value: string; expiresAtMs: number; takenAtMs: number } | null = null
+  let token: { value: string; expiresAtMs: number } | null = null
   let renewing: Promise<string | null> | null = null
 
   function change(next: SessionState): void {
@@ -59,7 +59,7 @@ export function createSession(deps: SessionDeps): Session {
   }
 
   function take(signedIn: SignedIn, expiresAtMs: number): void {
-    token = { value: signedIn.accessToken, expiresAtMs, takenAtMs: deps.now() }
+    token = { value: signedIn.accessToken, expiresAtMs }
     change({ status: 'signed-in', user: signedIn.user })
   }
 
@@ -82,11 +82,9 @@ export function createSession(deps: SessionDeps): Session {
   }
 
   /** Another tab exchanged the cookie while we waited for the lock: its news is on the way. */
-  async function hearNews(askedAtMs: number): Promise<string | null> {
-    const exchangedAtMs = deps.mark.get()
-    if (exchangedAtMs === null || exchangedAtMs < askedAtMs) return null
+  async function hearNews(before: string | undefined): Promise<string | null> {
     for (let waitedMs = 0; waitedMs < NEWS_MS; waitedMs += 50) {
-      if (token && token.takenAtMs >= askedAtMs) return token.value
+      if (token && token.value !== before) return token.value
       // oxlint-disable-next-line eslint/no-await-in-loop -- waiting is the point
       await deps.sleep(50)
     }
@@ -94,9 +92,9 @@ export function createSession(deps: SessionDeps): Session {
   }
 
   async function exchange(): Promise<string | null> {
-    const askedAtMs = deps.now()
+    const before = { token: token?.value, mark: deps.mark.get() }
     return deps.exclusively(async () => {
-      const news = await hearNews(askedAtMs)
+      const news = deps.mark.get() === before.mark ? null : await hearNews(before.token)
       if (news !== null) return news
       try {
         accept(await deps.refresh())
