@@ -97,7 +97,7 @@ export async function openStack(env: Readonly<Record<string, string>> = {}): Pro
         `--url=ws://localhost:${stack.port}/tunnel`,
         `--state=${join(folder, options.state)}`,
         '--json',
-        ...(options.token ? ['--token', options.token] : []),
+        ...(options.token ? [`--token=${options.token}`] : []),
         ...(options.args ?? []),
       ],
     })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fillThreats, testsByThreat } from './threats.ts'
 
 // Put together here, so that this file's own text holds no title.
-const title = (text: string) => `te${'st'}('${text}', () => {})`
+const title = (text: string) => `${['te', 'st'].join('')}('${text}', () => {})`
 const file = (path: string, ...titles: string[]) => ({ path, text: titles.map(title).join('\n') })
 
 test('finds the cases that titles begin with', () => {

@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { renderUnicodeCompact } from 'uqr'
 import { killChildren } from './child.ts'
-import { createSignInLink, startSims, tokenForFirstSim } from './demo.ts'
-import type { SignInLink, Sim } from './demo.ts'
+import { EMAIL, firstUser, startSims } from './demo.ts'
+import type { Sim } from './demo.ts'
 import { parseOptions } from './options.ts'
 import type { StartOptions } from './options.ts'
 import { buildPortal } from './portal-build.ts'
@@ -36,6 +36,7 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
       state,
       port: options.port,
       env: process.env,
+      firstUser: firstUser(state, options.hasSims),
       ...extras,
       onStep: step,
       onDeath: (error) => {
@@ -44,15 +45,10 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
       },
     })
     stops.push(() => stack.stop())
-    // Getting the token signs in by a link of its own, and a new link ends the ones before: the link shown comes after.
-    const token = options.hasSims ? await tokenForFirstSim(stack, state) : null
-    const [link, sims] = await Promise.all([
-      createSignInLink(stack),
-      options.hasSims ? startSims(stack, state, token) : null,
-    ])
+    const sims = options.hasSims ? await startSims(stack, state) : null
     if (sims) stops.push(() => stopSims([sims.claimed, sims.waiting]))
     step('ready')
-    announce(stack, link, sims)
+    announce(stack, sims)
     const exitCode = await ending.promise
     step('stopping')
     return exitCode
@@ -82,11 +78,11 @@ function listenForSignals(onFirst: () => void): void {
   }
 }
 
-function announce(stack: Stack, link: SignInLink, sims: { claimed: Sim; waiting: Sim } | null): void {
+function announce(stack: Stack, sims: { claimed: Sim; waiting: Sim } | null): void {
   const lines = [
     '',
     `  Portal      ${stack.url}`,
-    `  Sign in     ${link.url}   (once, as ${link.email})`,
+    `  Sign in     ${stack.firstUser?.signInLink}   (once, as ${EMAIL})`,
     `  API         ${stack.url}/api/docs`,
     `  Devices     ws://localhost:${stack.port}/tunnel`,
   ]

@@ -4,19 +4,17 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from 'pg'
+import { z } from 'zod'
 import { ROOT } from './root.ts'
 import { ChildError, startChild, waitUntilReady } from './child.ts'
 import type { Child } from './child.ts'
+import { openPostgres, openSharedStore } from './data.ts'
 import { startIngress } from './ingress.ts'
 import type { Ingress } from './ingress.ts'
 import { createPortal, portalHeaders } from './portal.ts'
 import { freePorts } from './ports.ts'
-import { startEmbeddedPostgres } from './postgres.ts'
-import { startSharedStore } from './redis.ts'
 import type { State } from './state.ts'
 
-const DATABASE = 'wmoc'
 const SERVICES = ['gateway', 'api', 'worker'] as const
 export type ServiceName = (typeof SERVICES)[number]
 
@@ -32,11 +30,20 @@ export interface StackOptions {
   readonly nodeFlags?: readonly string[]
   /** Where the portal's requests go instead of its built files. */
   readonly portal?: Parameters<typeof startIngress>[0]['portal']
+  /** Somebody to make if need be, and a controller to make a token for. */
+  readonly firstUser?: { readonly email: string; readonly name: string; readonly controller?: string }
   readonly onStep?: (text: string) => void
   readonly onLine?: (name: string, line: string) => void
   /** A service that nobody asked to end has ended. */
   readonly onDeath?: (error: ChildError) => void
 }
+
+export const FirstUser = z.object({
+  /** Signs the person in once. */
+  signInLink: z.url(),
+  activationToken: z.string().nullable(),
+})
+export type FirstUser = z.infer<typeof FirstUser>
 
 export interface Stack {
   readonly url: string
@@ -47,6 +54,8 @@ export interface Stack {
   readonly redisUrl: string
   readonly adminPorts: Readonly<Record<ServiceName, number>>
   readonly services: Readonly<Record<ServiceName, Child>>
+  /** Null where the options name nobody. */
+  readonly firstUser: FirstUser | null
   /** Runs a command of `api/src/cli.ts` and answers what it prints. */
   cli(...args: string[]): Promise<string>
   /** kill -9, noticed by nobody. */
@@ -67,11 +76,21 @@ const PASSED_ON = [
   'MAIL_FROM',
 ]
 
+/**
+ * The order of the end. The gateway says goodbye to its tunnels while the ingress still carries it and the API can note
+ * it; the data goes last.
+ */
+const STOP_ORDER = ['gateway', 'ingress', 'api', 'worker', 'preparation', 'postgres', 'store'] as const
+type Stops = Partial<Record<(typeof STOP_ORDER)[number], () => Promise<void>>>
+
 /** Starts everything; when a part fails, what has started is stopped and the error thrown. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const stops: (() => Promise<void>)[] = []
+  const stops: Stops = {}
   const stopAll = async () => {
-    for (let stop = stops.pop(); stop; stop = stops.pop()) await stop()
+    for (const name of STOP_ORDER) {
+      await stops[name]?.()
+      delete stops[name]
+    }
   }
   try {
     return await assemble(options, stops, stopAll)
@@ -81,15 +100,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-async function assemble(
-  options: StackOptions,
-  stops: (() => Promise<void>)[],
-  stopAll: () => Promise<void>,
-): Promise<Stack> {
+async function assemble(options: StackOptions, stops: Stops, stopAll: () => Promise<void>): Promise<Stack> {
   const { state } = options
   const step = options.onStep ?? (() => {})
   const ingress = await openIngress(options)
-  const [postgresPort, storePort, ...ports] = await freePorts(9)
+  stops.ingress = () => ingress.stop()
+  const [postgresPort, storePort, ...ports] = await freePorts(8)
   const [gatewayPort, apiPort, internalPort, ...admin] = ports as [number, number, number, ...number[]]
   const adminPorts = { gateway: admin[0]!, api: admin[1]!, worker: admin[2]! }
 
@@ -132,32 +148,40 @@ async function assemble(
     }
     return definitions[name]()
   }
-  const stopService = async (name: ServiceName) => {
-    dying.add(services[name])
-    await services[name].stop()
+  const launchService = (name: ServiceName, script: string, env: Record<string, string>) => {
+    stops[name] = async () => {
+      dying.add(services[name])
+      await services[name].stop()
+    }
+    return launch(name, script, env)
   }
 
-  const [databaseUrl, redisUrl] = await startData(
-    options,
-    postgresPort!,
-    storePort!,
-    stops,
-    async (storeUrl) => {
-      // It needs no database; it waits for the API by itself.
-      launch('gateway', 'tunnel-gateway/src/main.ts', {
-        PORT: String(gatewayPort),
-        SHARD_ID: 'gateway-0',
-        REDIS_URL: storeUrl,
-        CONTROL_PLANE_URL: `http://127.0.0.1:${internalPort}`,
-        PAGE_COOKIE_KEY: state.secrets.PAGE_COOKIE_KEY,
-        PORTAL_ORIGIN: url,
-        // A person waits for the end.
-        DRAIN_WINDOW_MS: '300',
-        DRAIN_DEADLINE_MS: '2000',
-      })
-      stops.push(() => stopService('gateway'))
-    },
-  )
+  const openStore = async () => {
+    const store = await openSharedStore(options.env['REDIS_URL'], state, storePort!)
+    stops.store = () => store.stop()
+    step(store.name)
+    // It needs no database; it waits for the API by itself.
+    launchService('gateway', 'tunnel-gateway/src/main.ts', {
+      PORT: String(gatewayPort),
+      SHARD_ID: 'gateway-0',
+      REDIS_URL: store.url,
+      CONTROL_PLANE_URL: `http://127.0.0.1:${internalPort}`,
+      PAGE_COOKIE_KEY: state.secrets.PAGE_COOKIE_KEY,
+      PORTAL_ORIGIN: url,
+      // A person waits for the end.
+      DRAIN_WINDOW_MS: '300',
+      DRAIN_DEADLINE_MS: '2000',
+    })
+    return store.url
+  }
+  const openDatabase = async () => {
+    const given = options.env['DATABASE_URL']
+    const server = await openPostgres(given, state, { port: postgresPort!, durable: options.durable ?? true })
+    stops.postgres = () => server.stop()
+    step(server.name)
+    return server.url
+  }
+  const [databaseUrl, redisUrl] = await bothOrNeither(openDatabase(), openStore())
 
   const apiEnv = {
     INTERNAL_HOST: '127.0.0.1',
@@ -167,29 +191,25 @@ async function assemble(
     SECRETS_KEY: state.secrets.SECRETS_KEY,
     DEV_MAIL: options.env['SMTP_URL'] ? 'false' : 'true',
   }
-  const runApi = (script: string, args: string[]) => runOnce(state, script, args, { ...common, ...apiEnv })
-  await runApi('migrate', [])
+  const tool = (script: string, args: readonly string[]) =>
+    runTool({ script, args, env: { ...common, ...apiEnv }, logFile: state.path('logs', 'tools.log') })
+  const wanted = Object.entries(options.firstUser ?? {}).map(([option, value]) => `--${option}=${value}`)
+  const preparation = tool('scripts/start/prepare-database.ts', wanted)
+  stops.preparation = () => preparation.stop()
+  await preparation.firstLine
   step('database schema is up to date')
-  const api = launch('api', 'api/src/main.ts', {
+  const api = launchService('api', 'api/src/main.ts', {
     ...apiEnv,
     ROLE: 'api',
     PORT: String(apiPort),
     INTERNAL_PORT: String(internalPort),
   })
-  const worker = launch('worker', 'api/src/main.ts', {
+  const worker = launchService('worker', 'api/src/main.ts', {
     ...apiEnv,
     ROLE: 'worker',
     PORT: '0',
     INTERNAL_PORT: '0',
   })
-  // Taken from the end: the gateway says goodbye to its tunnels while the API can still note it, the data goes last.
-  const stopGateway = stops.pop()!
-  stops.push(
-    () => stopService('worker'),
-    () => stopService('api'),
-    () => ingress.stop(),
-    stopGateway,
-  )
   await Promise.all([
     waitUntilReady(api, adminPorts.api).then(() => step('API is ready')),
     waitUntilReady(worker, adminPorts.worker).then(() => step('worker is ready')),
@@ -208,7 +228,8 @@ async function assemble(
     redisUrl,
     adminPorts,
     services,
-    cli: (...args) => runApi('cli', args),
+    firstUser: options.firstUser ? FirstUser.parse(JSON.parse((await preparation.output)[1]!)) : null,
+    cli: async (...args) => (await tool('api/src/cli.ts', args).output).join('\n'),
     async kill(name) {
       dying.add(services[name])
       services[name].kill('SIGKILL')
@@ -228,80 +249,47 @@ function openIngress(options: StackOptions): Promise<Ingress> {
   return startIngress({ port: options.port, hosts: ['127.0.0.1', '::1'], portal })
 }
 
-/** PostgreSQL and the shared store, at the same time, where none are given. Answers their URLs. */
-async function startData(
-  options: StackOptions,
-  postgresPort: number,
-  storePort: number,
-  stops: (() => Promise<void>)[],
-  onStore: (url: string) => Promise<void>,
-): Promise<[string, string]> {
-  const { state, env } = options
-  const step = options.onStep ?? (() => {})
-  const givenStore = env['REDIS_URL'] || null
-  const startStore = async () => {
-    if (givenStore) step('Redis: the one of REDIS_URL')
-    const store = givenStore ? null : await startSharedStore(state, storePort)
-    if (store) {
-      stops.unshift(() => store.stop())
-      step(`Redis: ${store.name}`)
-    }
-    const url = givenStore ?? store!.url
-    await onStore(url)
-    return url
-  }
-  const startDatabase = async () => {
-    const given = env['DATABASE_URL']
-    if (given) {
-      step('PostgreSQL: the one of DATABASE_URL')
-      return given
-    }
-    const server = await startEmbeddedPostgres({
-      dataDir: state.path('postgres'),
-      port: postgresPort,
-      password: state.secrets.postgresPassword,
-      durable: options.durable ?? true,
-    })
-    stops.unshift(() => server.stop())
-    await createDatabase(server.url())
-    step(`PostgreSQL: embedded, ${server.isNew ? 'new' : 'as it was'}`)
-    return server.url(DATABASE)
-  }
-  // Both are waited for, so that a failure of one leaves nothing half started.
-  const [database, store] = await Promise.allSettled([startDatabase(), startStore()])
-  if (database.status === 'rejected') throw database.reason
-  if (store.status === 'rejected') throw store.reason
-  return [database.value, store.value]
+/** Waits for both, so that a failure of one leaves nothing half started. */
+async function bothOrNeither<A, B>(one: Promise<A>, two: Promise<B>): Promise<[A, B]> {
+  const [first, second] = await Promise.allSettled([one, two])
+  if (first.status === 'rejected') throw first.reason
+  if (second.status === 'rejected') throw second.reason
+  return [first.value, second.value]
 }
 
-async function createDatabase(adminUrl: string): Promise<void> {
-  const client = new Client({ connectionString: adminUrl })
-  await client.connect()
-  try {
-    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
-    if (!rowCount) await client.query(`CREATE DATABASE ${DATABASE}`)
-  } finally {
-    await client.end()
-  }
+interface Tool {
+  /** Rejects when it ends without having printed anything. */
+  readonly firstLine: Promise<string>
+  /** All it printed, at its end; rejects with the last lines when it fails. */
+  readonly output: Promise<string[]>
+  stop(): Promise<void>
 }
 
-/** Runs a script of the API to its end; answers what it printed, throws with its last lines when it fails. */
-async function runOnce(
-  state: State,
-  name: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<string> {
+/** Runs a script that ends by itself. */
+function runTool(options: {
+  script: string
+  args: readonly string[]
+  env: Readonly<Record<string, string>>
+  logFile: string
+}): Tool {
   const lines: string[] = []
+  const first = Promise.withResolvers<string>()
   const child = startChild({
-    name,
-    script: join(ROOT, `api/src/${name}.ts`),
-    args,
-    env: { ...env, LOG_LEVEL: 'warn' },
-    logFile: state.path('logs', 'tools.log'),
-    onLine: (line) => lines.push(line),
+    ...options,
+    name: options.script,
+    script: join(ROOT, options.script),
+    env: { ...options.env, LOG_LEVEL: 'warn' },
+    onLine: (line) => {
+      lines.push(line)
+      first.resolve(line)
+    },
   })
-  const { code } = await child.exited
-  if (code !== 0) throw new ChildError(child, 'failed')
-  return lines.join('\n')
+  const output = child.exited.then(({ code }) => {
+    if (code !== 0) throw new ChildError(child, 'failed')
+    return lines
+  })
+  // Told to who waits for it, whichever it is.
+  output.catch(first.reject)
+  first.promise.catch(() => {})
+  return { firstLine: first.promise, output, stop: () => child.stop(1_000) }
 }
