@@ -20,6 +20,7 @@ import { createByteBudget } from './core/byte-budget.ts'
 import { createFlapDetector } from './core/flapping.ts'
 import { createHub } from './core/hub.ts'
 import type { StreamRules } from './core/streams.ts'
+import { createAdmit } from './device/admit.ts'
 import { createClaims } from './device/claims.ts'
 import { createConnections } from './device/connections.ts'
 import type { Connections } from './device/connections.ts'
@@ -77,26 +78,36 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     deadlineMs: config.DRAIN_DEADLINE_MS,
     log,
   })
-  const connections: Connections = createConnections({
+  const flaps = createFlapDetector()
+  const admit = createAdmit({
     shard: config.SHARD_ID,
     store,
     hub,
-    admission,
-    registrar,
-    claims,
-    flaps: createFlapDetector(),
+    flaps,
     presence,
-    ingest,
     reporter,
     commands,
     metrics,
     log,
+    streamRules: streamRules(config),
+  })
+  const connections: Connections = createConnections({
+    hub,
+    flaps,
+    presence,
+    admission,
+    registrar,
+    claims,
+    ingest,
+    reporter,
+    metrics,
+    log,
+    admit,
     sessionRules: {
       registerTimeoutMs: config.REGISTER_TIMEOUT_MS,
       deadAfterMs: V1_LIMITS.deadAfterMs,
       messages: perSecond(config.DEVICE_MESSAGES_PER_SECOND, 10),
     },
-    streamRules: streamRules(config),
     isDraining: drain.isDraining,
   })
 

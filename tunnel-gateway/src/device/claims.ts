@@ -1,9 +1,7 @@
 /** Devices that show a code and wait for a person: asks for the outcome, renews the code when it ran out. */
 import type { Logger } from '@wmoc/platform/log'
 import type { DeviceDescription } from '@wmoc/protocol/control-plane'
-import type { Registrar, Verdict } from './registrar.ts'
-
-type Claim = Extract<Verdict, { kind: 'claim' }>['claim']
+import type { Claim, Registrar, Verdict } from './registrar.ts'
 
 export interface WaitingDevice {
   readonly device: DeviceDescription

@@ -14,7 +14,8 @@ import type { Register } from '@wmoc/protocol/messages'
 import type { ControlPlane } from '#src/control-plane/client.ts'
 import type { Directory } from '#src/control-plane/directory.ts'
 
-type Opened = Extract<ControlPlaneOutput<'activations/open'>, { outcome: 'opened' }>
+/** A code that a device shows, and what asks for its outcome. */
+export type Claim = Extract<ControlPlaneOutput<'activations/open'>, { outcome: 'opened' }>
 
 export type Verdict =
   | {
@@ -23,7 +24,7 @@ export type Verdict =
       readonly record: ControllerRecord
       readonly secret: string | null
     }
-  | { readonly kind: 'claim'; readonly claim: Opened }
+  | { readonly kind: 'claim'; readonly claim: Claim }
   | Refusal
 
 export interface Refusal {
@@ -39,7 +40,7 @@ export interface Refusal {
 export interface Registrar {
   identify(message: Register, device: DeviceDescription): Promise<Verdict>
   /** Asks whether the code was confirmed; null: not yet. `gone`: a new code is needed. */
-  collect(claim: Opened): Promise<Verdict | 'gone' | null>
+  collect(claim: Claim): Promise<Verdict | 'gone' | null>
   /** A new code for a device that still waits. */
   reopen(device: DeviceDescription): Promise<Verdict>
 }

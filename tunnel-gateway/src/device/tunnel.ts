@@ -24,6 +24,8 @@ export interface Tunnel extends HubEntry, Upstream {
   command(command: QueuedCommand): void
   commandDone(id: string): void
   goAway(message: GoAway): void
+  /** Closes after a `goAway`, once nobody waits for an answer any more. */
+  leave(): void
   close(reason: CloseReason): void
 }
 
@@ -48,7 +50,7 @@ const ADDRESS_FIELDS = [
   'mdns',
   'local_address',
 ] as const
-/** A device that answers slower than this many bytes wait for it is not sent more. */
+/** Commands that may wait for their results on one tunnel. */
 const MAX_SENT_COMMANDS = 1_000
 
 export function createTunnel(options: TunnelOptions): Tunnel {
@@ -99,8 +101,9 @@ export function createTunnel(options: TunnelOptions): Tunnel {
     goAway(message) {
       session.send(message)
       this.isLeaving = true
-      if (streams.pending() === 0) session.close(CLOSE.restart)
+      if (streams.pending() === 0) this.leave()
     },
+    leave: () => session.close(CLOSE.restart),
     close: (reason) => session.close(reason),
   }
 }
