@@ -91,6 +91,7 @@ export function compose(
     ),
     routes: bindModules(modules.all, {
       authenticator: modules.auth.authenticator,
+      access: modules.controllers.access,
       limiter,
       idempotency,
       store,

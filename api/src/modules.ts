@@ -43,7 +43,7 @@ export function createModules(
   })
   const fleet = createControllersModule(kernel)
   const orders = createCommandsModule(kernel, fleet.access)
-  const measures = createTelemetryModule(kernel, fleet.access)
+  const measures = createTelemetryModule(kernel)
   const notices = createNotificationsModule(kernel, [createEmailChannel(deps.mailer)])
   const stream = createEventsModule(kernel, {
     access: fleet.access,

@@ -8,7 +8,9 @@ import type { Authenticator } from './authenticator.ts'
 import type { RouteDescription } from './contract.ts'
 import { withReplicaReads } from './db.ts'
 import type { Idempotency } from './idempotency.ts'
-import type { Caller, Handler, Module, SseFrame } from './module.ts'
+import type { AccessChecker, Caller, Handler, Module, SseFrame } from './module.ts'
+import { permissionCheck } from './permission-check.ts'
+import type { PermissionCheck } from './permission-check.ts'
 import { RATE_LIMITS } from './rate-limit.ts'
 import type { RateLimiter } from './rate-limit.ts'
 import { readJsonBody, refuseUnstorable } from './request-body.ts'
@@ -21,6 +23,7 @@ const READ_OWN_WRITES_MS = 2_000
 
 export interface BindingDeps {
   readonly authenticator: Authenticator
+  readonly access: AccessChecker
   readonly limiter: RateLimiter
   readonly idempotency: Idempotency
   readonly store: Store
@@ -33,12 +36,13 @@ interface BoundRoute {
   readonly id: string
   readonly route: RouteDescription
   readonly handler: Handler<RouteDescription>
+  readonly requirePermission: PermissionCheck
 }
 
 /** Routes of all modules; 404 for a path and 405 with `Allow` for a method that is not there. */
 export function bindModules(modules: readonly Module[], deps: BindingDeps): Middleware {
   const router = new Router()
-  for (const bound of sortedRoutes(modules)) {
+  for (const bound of sortedRoutes(modules, deps.access)) {
     const { method, path } = bound.route
     const methods = method === 'GET' ? ['HEAD', 'GET'] : [method]
     router.register(path, methods, (context) => answer(bound, context, deps))
@@ -57,13 +61,14 @@ export function bindModules(modules: readonly Module[], deps: BindingDeps): Midd
 }
 
 /** `/api/controllers/summary` before `/api/controllers/:id`. */
-function sortedRoutes(modules: readonly Module[]): BoundRoute[] {
+function sortedRoutes(modules: readonly Module[], access: AccessChecker): BoundRoute[] {
   const all = modules.flatMap((module) =>
     module.routes.flatMap(({ contract, handlers }) =>
       Object.entries(contract.routes).map(([name, route]) => {
         const handler = handlers[name]
         if (!handler) throw new Error(`${contract.name}.${name} has no handler`)
-        return { id: `${contract.name}.${name}`, route, handler }
+        const id = `${contract.name}.${name}`
+        return { id, route, handler, requirePermission: permissionCheck(id, route, access) }
       }),
     ),
   )
@@ -77,6 +82,7 @@ async function answer(bound: BoundRoute, context: Context, deps: BindingDeps): P
   const caller = await identify(route, context, deps)
   const body = await readJsonBody(context.req)
   const input = parseInput(route, context, body?.value)
+  if (caller) await bound.requirePermission(caller.userId, context['params'] as Record<string, string>)
   const request = createRequestContext(context, caller, deps)
   const run = async () => bound.handler(input as never, request.value) as Promise<unknown>
   try {

@@ -136,4 +136,11 @@ export interface Module {
 export interface AccessChecker {
   roleInWorkspace(userId: string, workspaceId: string): Promise<Role | null>
   roleOnController(userId: string, controllerId: string): Promise<Role | null>
+  /** Workspaces of a person, the oldest membership first. */
+  memberships(userId: string, transaction?: Transaction): Promise<Membership[]>
+}
+
+export interface Membership {
+  readonly workspaceId: string
+  readonly role: Role
 }

@@ -36,7 +36,7 @@ interface Owned {
   readonly sessionId: string
 }
 
-suite('a second person', () => {
+suite('U9: a second person', () => {
   let under: TestApi
   let stranger: TestUser
   let viewer: TestUser

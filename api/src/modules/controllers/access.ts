@@ -1,17 +1,14 @@
 /** Who may see what: one query each, over the memberships of workspaces. */
 import type { Role } from '@wmoc/protocol/control-plane'
-import type { Sequelize, Transaction } from 'sequelize'
-import type { AccessChecker } from '#src/kernel/module.ts'
+import type { Sequelize } from 'sequelize'
+import type { AccessChecker, Membership } from '#src/kernel/module.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
-import type { Membership } from './policy.ts'
 
 export interface ControllerAccess extends AccessChecker {
   /** One answer per question, in order; null: not visible. */
   rolesOnControllers(
     checks: readonly { readonly userId: string; readonly controllerId: string }[],
   ): Promise<(Role | null)[]>
-  /** Workspaces of a person, the oldest membership first. */
-  memberships(userId: string, transaction?: Transaction): Promise<Membership[]>
 }
 
 /** Answers questions of access from the database. */

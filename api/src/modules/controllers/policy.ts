@@ -1,10 +1,5 @@
 /** Who may do what with controllers, beyond the roles of `kernel/permissions.ts`. Pure. */
-import type { Role } from '@wmoc/protocol/control-plane'
-
-export interface Membership {
-  readonly workspaceId: string
-  readonly role: Role
-}
+import type { Membership } from '#src/kernel/module.ts'
 
 /** The workspace a new controller goes to: the person's own, else the first where they may claim; null: none. */
 export function workspaceForClaim(memberships: readonly Membership[]): Membership | null {

@@ -13,7 +13,7 @@ import { createEventsService } from './service.ts'
 
 /** What the stream needs of other modules. */
 export interface EventsModuleDeps {
-  readonly access: AccessChecker
+  readonly access: Pick<AccessChecker, 'roleOnController'>
   readonly sessionsAlive: (sessionIds: readonly string[]) => Promise<readonly boolean[]>
   readonly commands: { get(userId: string, controllerId: string, commandId: string): Promise<Command> }
   readonly notifications: { get(userId: string, id: string): Promise<Notification> }

@@ -21,8 +21,7 @@ const endedSessions = new Set<string>()
 const commands = new Map<string, Command>()
 const notifications = new Map<string, Notification>()
 
-const access: AccessChecker = {
-  roleInWorkspace: async () => null,
+const access: Pick<AccessChecker, 'roleOnController'> = {
   roleOnController: async (userId, controllerId) => {
     const row = await firstRow<{ role: 'owner' }>(
       kernel.db,

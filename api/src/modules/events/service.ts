@@ -34,7 +34,7 @@ interface Deps {
   readonly db: Sequelize
   readonly log: Logger
   readonly clock: () => Date
-  readonly access: AccessChecker
+  readonly access: Pick<AccessChecker, 'roleOnController'>
   readonly hub: Hub
   readonly guard: Guard
   readonly present: ReturnType<typeof createPresenter>

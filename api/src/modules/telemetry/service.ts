@@ -23,7 +23,7 @@ export interface TelemetryService {
   logs(id: string, query: RouteInput<Routes['logs']>['query']): Promise<RouteOutput<Routes['logs']>>
 }
 
-/** What is read of metrics and logs. Who may ask was decided before. */
+/** What is read of metrics and logs. The binding has asked who may. */
 export function createTelemetryService({ db, clock }: Pick<Kernel, 'db' | 'clock'>): TelemetryService {
   return {
     metrics: async (id, query) => {
