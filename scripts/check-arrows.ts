@@ -14,8 +14,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   web: [],
 }
 const PURE_PACKAGES = new Set(['zod'])
-/** What other modules and the portal may see of an API module: its contract, and interfaces of its service. */
-const OPEN_FILES = /^(contract|service)\.ts$/
+/** What other modules may see of an API module: its contract, and the types of its service and of itself. */
+const OPEN_FILES = /^(contract|service|module)\.ts$/
 
 /** One line for each rule that the file breaks. `path` is relative to the root, with `/`. */
 export function violations(path: string, source: string): string[] {
@@ -53,7 +53,7 @@ function importProblem(path: string, specifier: string, isTypeOnly: boolean): st
     const isContract =
       part === 'web' &&
       target.part === 'api' &&
-      /^@wmoc\/api\/(contracts\/|contract-kit$|client$)/.test(specifier)
+      /^@wmoc\/api\/(contracts\/|contract-kit$|schemas$|client$)/.test(specifier)
     if (!isContract) return `${part} may not import ${target.part}`
   }
   if (target.part === 'api' && part === 'api') return moduleProblem(path, target.path, isTypeOnly)
@@ -67,7 +67,7 @@ function moduleProblem(path: string, target: string, isTypeOnly: boolean): strin
   if (!from || !to || from.name === to.name) return null
   if (to.file === 'contract.ts') return null
   if (OPEN_FILES.test(to.file) && isTypeOnly) return null
-  return `modules see of each other only contract.ts and types of service.ts`
+  return `modules see of each other only contract.ts, and types of service.ts and module.ts`
 }
 
 function moduleOf(path: string): { name: string; file: string } | null {
