@@ -1,11 +1,17 @@
 /** F4: who reads where, and what callers hear while Postgres is away. The "replica" here is a database that lags for ever. */
 import { after, before, suite, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { Writable } from 'node:stream'
+import { createLogger } from '@wmoc/platform/log'
+import { freePort } from '@wmoc/testkit/free-port'
 import { startPostgres } from '@wmoc/testkit/postgres'
+import { DataTypes } from 'sequelize'
 import { startApi } from '#src/testing/harness.ts'
 import type { TestApi } from '#src/testing/harness.ts'
 import { openMigratedDatabase } from '#src/testing/plain-rows.ts'
 import type { PlainDatabase } from '#src/testing/plain-rows.ts'
+import { waitFor } from '#src/testing/wait-for.ts'
+import { createDatabase } from './db.ts'
 import { rows } from './rows.ts'
 
 suite('F4: with a replica that lags', () => {
@@ -44,6 +50,36 @@ suite('F4: with a replica that lags', () => {
     const { controllers } = await under.internal('controllers/lookup', { ids: [id], labels: [] })
     assert.equal(controllers.length, 1)
   })
+})
+
+test('F4: with every replica away the primary answers reads', async () => {
+  const gone = `postgres://nobody@127.0.0.1:${await freePort()}/nothing`
+  const under = await startApi({ worker: false, env: { DATABASE_REPLICA_URLS: gone } })
+  try {
+    const user = await under.buildUser()
+    assert.equal((await under.client(user).auth.me()).id, user.userId)
+  } finally {
+    await under.close()
+  }
+})
+
+test("what Sequelize warns of is a line of our log, not of the console's", async () => {
+  const lines: string[] = []
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString())
+      done()
+    },
+  })
+  const log = createLogger({ process: 'test', format: 'json', stream })
+  const db = createDatabase({ url: 'postgres://nobody@127.0.0.1:1/nothing', poolMax: 2, log })
+  const Thing = db.define('Thing', { title: DataTypes.STRING })
+  await assert.rejects(Thing.findOne({ title: 'forgotten' } as object))
+  await db.close()
+  await waitFor(() => lines.length === 1)
+  const line = JSON.parse(lines[0]!) as Record<string, string>
+  assert.equal(line['event.category'], 'db')
+  assert.match(line['message']!, /forget to use options.where/)
 })
 
 test('F4: while Postgres is away callers hear 503 with Retry-After, and what needs no database is answered', async () => {

@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from '@wmoc/platform/log'
 import pg from 'pg'
 import { Sequelize } from 'sequelize'
+import sequelizeLogger from 'sequelize/lib/utils/logger'
 
 /** Longest statement of a request; migrations have no limit. */
 export const STATEMENT_TIMEOUT_MS = 5_000
@@ -32,6 +33,8 @@ export interface DatabaseOptions {
  */
 export function createDatabase(options: DatabaseOptions): Sequelize {
   const replicas = options.replicaUrls ?? []
+  // Sequelize would warn on the console; its lines belong with ours.
+  Reflect.set(sequelizeLogger.logger, 'warn', (message: string) => options.log.warn('db', message))
   const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
   const db = new Sequelize({
     dialect: 'postgres',
@@ -53,7 +56,7 @@ export function createDatabase(options: DatabaseOptions): Sequelize {
     retry: { max: 0 },
     logging: false,
   })
-  if (replicas.length > 0) routeReads(db)
+  if (replicas.length > 0) routeReads(db, options.log)
   return db
 }
 
@@ -67,17 +70,26 @@ export async function withReplicaReads<T>(
   return { value, wrote: scope.wrote }
 }
 
-/** Sequelize asks here for a connection before every statement, models and raw SQL alike. */
-function routeReads(db: Sequelize): void {
+/**
+ * Sequelize asks here for a connection before every statement, models and raw SQL alike. A replica that can't be reached
+ * is replaced by the primary.
+ */
+function routeReads(db: Sequelize, log: Logger): void {
   const manager = Reflect.get(db, 'connectionManager') as {
     getConnection(options?: { type?: string; useMaster?: boolean }): Promise<unknown>
   }
   const getConnection = manager.getConnection.bind(manager)
-  manager.getConnection = (options = {}) => {
+  manager.getConnection = async (options = {}) => {
     const scope = scopes.getStore()
     if (scope && options.type !== 'SELECT') scope.wrote = true
-    const replica = scope?.replica === true && !scope.wrote
-    return getConnection({ ...options, useMaster: options.useMaster === true || !replica })
+    const replica = scope?.replica === true && !scope.wrote && options.useMaster !== true
+    if (!replica) return getConnection({ ...options, useMaster: true })
+    try {
+      return await getConnection({ ...options, useMaster: false })
+    } catch (error) {
+      log.warn('db', 'a read replica is away, the primary answers', { error })
+      return getConnection({ ...options, useMaster: true })
+    }
   }
 }
 

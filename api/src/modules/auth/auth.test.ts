@@ -7,8 +7,11 @@ import { firstRow, rows } from '#src/kernel/rows.ts'
 import { startApi } from '#src/testing/harness.ts'
 import type { TestApi } from '#src/testing/harness.ts'
 import { waitFor } from '#src/testing/wait-for.ts'
+import { createMailer } from '#src/providers/mail/mailer.ts'
 import { createLoginGuard } from './login-guard.ts'
+import { createOneTimeTokens } from './one-time-tokens.ts'
 import { createPasswords } from './passwords.ts'
+import { createAuthService } from './service.ts'
 
 const PASSWORD = 'correct horse battery'
 const DAY_MS = 86_400_000
@@ -82,6 +85,40 @@ suite('sign-in', () => {
     const [known, unknown] = await Promise.all(answers.map(comparable))
     assert.equal(known?.status, 401)
     assert.deepEqual(known, unknown)
+  })
+
+  test('U3: a known and an unknown e-mail cost the same number of password hashes', async () => {
+    const { kernel, modules } = under.api
+    const passwords = createPasswords(under.config.PASSWORD_PEPPER)
+    let hashes = 0
+    const limiter = createRateLimiter(kernel.store, kernel.log, kernel.clock)
+    const service = createAuthService({
+      ...modules.auth,
+      kernel,
+      limiter,
+      guard: createLoginGuard(limiter, under.config.PASSWORD_PEPPER),
+      oneTime: createOneTimeTokens(kernel.db, kernel.clock),
+      mailer: createMailer(kernel, { smtpUrl: null, from: 'test' }),
+      countControllers: async () => 0,
+      passwords: {
+        hash: (password) => ((hashes += 1), passwords.hash(password)),
+        verify: (password, hash) => ((hashes += 1), passwords.verify(password, hash)),
+      },
+    })
+    const cost = async (task: Promise<unknown>) => {
+      const earlier = hashes
+      await task.catch(() => {})
+      return hashes - earlier
+    }
+    const place = { userAgent: null, remoteAddress: '203.0.113.7' }
+    const known = (await person()).email
+    const unknown = `${uuidv7()}@example.test`
+    const input = { password: 'a guess of a password', name: '', locale: 'en' } as const
+    for (const email of [known, unknown]) {
+      assert.equal(await cost(service.login({ ...input, email }, place, undefined)), 1)
+      assert.equal(await cost(service.requestPasswordReset(email)), 0)
+      assert.equal(await cost(service.register({ ...input, email })), 1)
+    }
   })
 
   test('U3: registering a known e-mail is answered the same, and its owner is told by mail', async () => {

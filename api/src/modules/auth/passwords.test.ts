@@ -2,7 +2,7 @@ import { suite, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { verify } from '@node-rs/bcrypt'
 import type { AppError } from '@wmoc/platform/errors'
-import { createPasswords } from './passwords.ts'
+import { createPasswords, NOBODY } from './passwords.ts'
 
 const passwords = createPasswords('a-pepper-of-more-than-thirty-two-characters')
 
@@ -39,6 +39,11 @@ suite('U1: passwords', () => {
 
   test('match nobody without a hash', async () => {
     assert.equal(await passwords.verify('x'.repeat(64), null), false)
+  })
+
+  test('U3: cost the same with a hash and without', async () => {
+    const prefix = /^\$2b\$\d\d\$/
+    assert.deepEqual(prefix.exec(NOBODY)?.[0], prefix.exec(await passwords.hash('correct horse'))?.[0])
   })
 
   test('U2: 200 at once leave the event loop free, and what does not fit the queue is told busy', async () => {

@@ -10,7 +10,7 @@ const CONCURRENCY = 2
 const QUEUE = 48
 
 /** A hash of cost 12 that nothing matches: an unknown e-mail costs as much as a wrong password. */
-const NOBODY = '$2b$12$y5njAKiwIatmXxqe5EcR8O12ITWqaeQ7zn2pAZDx7NQnFV2qcHDOa'
+export const NOBODY = '$2b$12$y5njAKiwIatmXxqe5EcR8O12ITWqaeQ7zn2pAZDx7NQnFV2qcHDOa'
 
 export interface Passwords {
   /** Rejects with `busy` when the queue is full. */

@@ -281,6 +281,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
 
     purge() {
       return db.transaction(async (transaction) => {
+        await rows(db, 'SET LOCAL statement_timeout = 0', {}, transaction)
         const gone = await rows(
           db,
           'DELETE FROM commands WHERE finished_at < $before RETURNING id',

@@ -28,6 +28,9 @@ export function createNotificationsModule(kernel: Kernel, channels: readonly Cha
       subscribeToEvents(kernel, { notify, watch, audience })
       kernel.jobs.handle(DELIVER_JOB, DeliverJob, createDelivery(kernel, { audience, channels }))
       kernel.jobs.handle(PRESENCE_JOB, PresenceJob, ({ controllerId }) => watch.decideNow(controllerId))
+      kernel.jobs.schedule('notifications.purge', '33 3 * * *', async () => {
+        await service.purge()
+      })
     },
     service,
   }

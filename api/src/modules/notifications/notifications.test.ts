@@ -217,6 +217,25 @@ suite('notifications', { timeout: 120_000 }, () => {
     )
   })
 
+  test('go after 90 days, read or not', async () => {
+    await emit({
+      type: 'controller.activated',
+      workspaceId: owner.workspaceId,
+      controllerId,
+      userId: owner.userId,
+      name: 'Pump',
+    })
+    await eventually(
+      () => list(),
+      ({ length }) => length === 1,
+    )
+    kernel.advance(89 * 86_400_000)
+    assert.equal(await module.service.purge(), 0)
+    kernel.advance(86_400_000)
+    assert.equal(await module.service.purge(), 1)
+    assert.deepEqual(await list(), [])
+  })
+
   test('are paged newest first, each once', async () => {
     const ids = await insertControllers(kernel.db, owner, 45)
     for (const id of ids)

@@ -17,6 +17,8 @@ import { presentNotification } from './presenter.ts'
 type Routes = typeof notifications.routes
 
 const SORT = 'notifications.newest'
+/** As long as the history of commands. */
+const HISTORY_MS = 90 * 86_400_000
 const Position = z.tuple([z.iso.datetime(), z.uuid()])
 
 /** Everything here is the person's own; what belongs to others is `not_found`. */
@@ -35,6 +37,8 @@ export interface NotificationsService {
   updatePreferences(userId: string, wanted: Preferences): Promise<Preferences>
   /** Sends at once, in quiet hours too; `conflict` when the channel can't reach the person. */
   testChannel(userId: string, channel: Channel['name']): Promise<void>
+  /** Removes what is older than 90 days, read or not, with its deliveries; answers how many. */
+  purge(): Promise<number>
 }
 
 /** What people do with their notifications. */
@@ -123,6 +127,17 @@ export function createNotificationsService(
         await channel.send(person, testText(person.locale), transaction)
       })
     },
+    purge: () =>
+      db.transaction(async (transaction) => {
+        await rows(db, 'SET LOCAL statement_timeout = 0', {}, transaction)
+        const gone = await rows(
+          db,
+          'DELETE FROM notifications WHERE created_at < $before RETURNING id',
+          { before: new Date(clock().getTime() - HISTORY_MS) },
+          transaction,
+        )
+        return gone.length
+      }),
   }
 }
 

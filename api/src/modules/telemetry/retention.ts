@@ -95,16 +95,18 @@ async function controllersAfter(db: Sequelize, after: string | null): Promise<Ow
 async function deleteOlder(db: Sequelize, ids: readonly string[], before: Date): Promise<number> {
   let deleted = 0
   for (const [table, column] of TIMED) {
-    const row = await db.transaction((transaction) =>
-      firstRow<{ count: number }>(
+    const row = await db.transaction(async (transaction) => {
+      // A day of a hundred controllers is millions of rows: longer than a request may take.
+      await rows(db, 'SET LOCAL statement_timeout = 0', {}, transaction)
+      return firstRow<{ count: number }>(
         db,
         `WITH gone AS (
            DELETE FROM ${table} WHERE controller_id = ANY($ids::uuid[]) AND ${column} < $before RETURNING 1
          ) SELECT count(*)::int AS count FROM gone`,
         { ids, before: before.toISOString() },
         transaction,
-      ),
-    )
+      )
+    })
     deleted += row?.count ?? 0
   }
   return deleted

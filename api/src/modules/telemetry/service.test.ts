@@ -4,6 +4,7 @@ import { AppError } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { MetricItem } from '@wmoc/protocol/messages'
 import fc from 'fast-check'
+import { createDatabase } from '#src/kernel/db.ts'
 import { rows } from '#src/kernel/rows.ts'
 import { TIER_LIMITS } from '#src/kernel/tiers.ts'
 import {
@@ -415,5 +416,32 @@ suite('telemetry service', { timeout: 120_000 }, () => {
     const old = `metrics_${dayAt(400).slice(0, 10).replaceAll('-', '')}`
     assert.ok(!(await partitionsOf(database.db, 'metrics')).includes(old))
     assert.deepEqual(await retention.run(now), { partitionsDropped: 0, rowsDeleted: 0 })
+  })
+
+  test('takes longer than a request may when there is much to delete', async () => {
+    const [id] = await insertControllers(database.db, await insertUser(database.db), 1)
+    const now = new Date()
+    const at = new Date(now.getTime() - 8 * DAY).toISOString()
+    const partitions = createPartitions(database.db)
+    await partitions.ensure('metrics', [at.slice(0, 10)])
+    const insert = `INSERT INTO metrics VALUES ($id, $controller, 't', '1', $at)`
+    await rows(database.db, insert, { id: uuidv7(), controller: id, at })
+    const impatient = createDatabase({
+      url: database.url,
+      poolMax: 2,
+      log: quietLog,
+      statementTimeoutMs: 500,
+    })
+    const blocker = await database.db.transaction()
+    const text = 'SELECT 1 FROM metrics WHERE controller_id = $id AND "timestamp" = $at FOR UPDATE'
+    await rows(database.db, text, { id, at }, blocker)
+    const release = setTimeout(() => void blocker.commit(), 1_500)
+    try {
+      const retention = createRetention({ db: impatient, partitions, limits: TIER_LIMITS })
+      assert.equal((await retention.run(now)).rowsDeleted, 1)
+    } finally {
+      clearTimeout(release)
+      await impatient.close()
+    }
   })
 })
