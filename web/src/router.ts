@@ -52,8 +52,16 @@ const controllerTabs: RouteRecordRaw[] = [
   { path: 'page', name: 'controller-page', component: () => import('#src/controller/WebPageTab.vue') },
   { path: 'metrics', name: 'controller-metrics', component: () => import('#src/controller/MetricsTab.vue') },
   { path: 'logs', name: 'controller-logs', component: () => import('#src/controller/LogsTab.vue') },
-  { path: 'commands', name: 'controller-commands', component: () => import('#src/controller/CommandsTab.vue') },
-  { path: 'settings', name: 'controller-settings', component: () => import('#src/controller/SettingsTab.vue') },
+  {
+    path: 'commands',
+    name: 'controller-commands',
+    component: () => import('#src/controller/CommandsTab.vue'),
+  },
+  {
+    path: 'settings',
+    name: 'controller-settings',
+    component: () => import('#src/controller/SettingsTab.vue'),
+  },
 ]
 
 const signedIn: RouteRecordRaw[] = [
@@ -100,7 +108,13 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
   routes: [
-    { path: '/welcome', component: GuestShell, meta: { public: true }, redirect: '/sign-in', children: guest },
+    {
+      path: '/welcome',
+      component: GuestShell,
+      meta: { public: true },
+      redirect: '/sign-in',
+      children: guest,
+    },
     {
       path: '/dev/mail',
       name: 'dev-mail',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
 import type { Person, SimulatedController } from '../../e2e/support/stack.ts'
+import { violations } from './support/accessibility.ts'
 import { openPortal, type Portal, type Visit } from './support/portal.ts'
 
 const OWNER = 'owner@wmoc.example'
@@ -15,7 +16,11 @@ let sim: SimulatedController
 before(async () => {
   portal = await openPortal()
   owner = await portal.stack.signIn(OWNER)
-  ;({ id, sim } = await portal.stack.claimSim(owner, { state: 'boiler', name: 'Boiler room', args: ['--report', '1'] }))
+  ;({ id, sim } = await portal.stack.claimSim(owner, {
+    state: 'boiler',
+    name: 'Boiler room',
+    args: ['--report', '1'],
+  }))
   visit = await portal.visit()
   await visit.signIn(OWNER)
 })
@@ -33,7 +38,8 @@ suite('the page of a controller', () => {
     await uptime.waitFor()
     const first = await uptime.innerText()
     await page.waitForFunction(
-      ([before]) => document.querySelector('a[href*="type=uptime"]')?.textContent?.includes(before!) === false,
+      ([earlier]) =>
+        document.querySelector('a[href*="type=uptime"]')?.textContent?.includes(earlier!) === false,
       [first.split('\n')[1]!],
     )
     await uptime.click()
@@ -94,6 +100,7 @@ suite('the page of a controller', () => {
     await sim.stop()
     await page.getByText('The controller is offline', { exact: true }).waitFor()
     await page.screenshot({ path: artefact('screens', 'page-offline.png'), fullPage: true })
+    assert.deepEqual(await violations(page), [])
     await page.getByRole('link', { name: 'To the commands' }).click()
     await page.getByText('The controller is offline: the command waits for it.').waitFor()
     for (const name of ['identify', 'fail']) {
@@ -133,11 +140,15 @@ suite('the page of a controller', () => {
     await page.locator('main h1').waitFor()
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
+    await page.waitForTimeout(300)
+    assert.deepEqual(await violations(page), [])
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
     await page.keyboard.press('Control+k')
     await page.getByPlaceholder('Where to?').fill('boil')
     await page.getByRole('option', { name: /Boiler room/ }).waitFor()
+    assert.deepEqual(await violations(page), [])
+    await page.screenshot({ path: artefact('screens', 'palette.png') })
     await page.keyboard.press('Enter')
     await page.waitForURL(`**/controllers/${id}`)
     await page.keyboard.press('g')
@@ -172,7 +183,10 @@ suite('the page of a controller', () => {
   test('shows what a device says of itself as text and nothing else', async () => {
     const { page } = visit
     const evil = `"><img src=x onerror="document.title='owned'"><b>`
-    await owner.api.controllers.update({ params: { id }, body: { name: evil, metadata: { [evil.slice(0, 50)]: evil } } })
+    await owner.api.controllers.update({
+      params: { id },
+      body: { name: evil, metadata: { [evil.slice(0, 50)]: evil } },
+    })
     for (const path of ['/', '/controllers', `/controllers/${id}`, '/notifications']) {
       await visit.go(path)
       await page.locator('main h1').waitFor()
@@ -191,6 +205,7 @@ suite('the page of a controller', () => {
     await dialog.getByRole('textbox').fill('boiler')
     assert.ok(await dialog.getByRole('button', { name: 'Delete this controller' }).isDisabled())
     await page.screenshot({ path: artefact('screens', 'delete.png') })
+    assert.deepEqual(await violations(page), [])
     await dialog.getByRole('textbox').fill('Boiler room')
     await dialog.getByRole('button', { name: 'Delete this controller' }).click()
     await page.waitForURL('**/controllers')

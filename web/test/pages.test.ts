@@ -46,7 +46,10 @@ before(async () => {
   const claimed = await portal.stack.claimSim(owner, { state: 'boiler', name: 'Boiler room' })
   sim = claimed.sim
   const { id } = claimed
-  await owner.api.controllers.update({ params: { id }, body: { tags: ['heating', 'cellar'], metadata: { floor: 'cellar' } } })
+  await owner.api.controllers.update({
+    params: { id },
+    body: { tags: ['heating', 'cellar'], metadata: { floor: 'cellar' } },
+  })
   await owner.api.commands.send({ params: { id }, body: { name: 'restart' } })
   await owner.api.controllers.activate({ body: { name: 'Greenhouse' } })
   const at = `/controllers/${id}`

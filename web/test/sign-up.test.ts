@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import { artefact } from '@wmoc/testkit/artefacts'
+import { violations } from './support/accessibility.ts'
 import { cameraFlags, writeQrVideo } from './support/camera.ts'
 import { openPortal, type Portal, type Visit } from './support/portal.ts'
 
@@ -53,7 +54,10 @@ suite('a newcomer', () => {
     await page.getByRole('button', { name: 'Send the link' }).click()
     await page.getByText('Look into your mail').waitFor()
     await page.getByRole('link', { name: 'Open the mail outbox' }).click()
-    await page.getByRole('link', { name: /reset-password/ }).first().click()
+    await page
+      .getByRole('link', { name: /reset-password/ })
+      .first()
+      .click()
     await page.getByLabel('New password', { exact: true }).fill('another good one')
     await page.getByRole('button', { name: 'Set the password' }).click()
     await page.getByRole('link', { name: 'To sign-in' }).click()
@@ -94,9 +98,11 @@ suite('a newcomer', () => {
     await page.getByText('Is this your controller?').waitFor()
     await page.getByText('WMOC Green 1').waitFor()
     await page.screenshot({ path: artefact('screens', 'claim-confirm.png'), fullPage: true })
+    assert.deepEqual(await violations(page), [])
     await page.getByRole('button', { name: 'Yes, add it' }).click()
     await page.getByText('The controller is yours and online.').waitFor()
     await page.screenshot({ path: artefact('screens', 'claim-done.png'), fullPage: true })
+    assert.deepEqual(await violations(page), [])
     await page.getByRole('link', { name: 'Open the controller' }).click()
     await page.getByRole('heading', { name: 'WMOC Green 1' }).waitFor()
     assert.deepEqual(visit.problems, [])
@@ -117,7 +123,10 @@ suite('a newcomer', () => {
     await page.getByRole('alert').getByText('The code is wrong').waitFor()
     assert.equal(await page.getByLabel('Code', { exact: true }).inputValue(), 'BCDF-GHJK')
     // The one refused request is what the browser itself notes.
-    assert.ok(visit.problems.every((line) => line.includes('status of 400')), visit.problems.join('\n'))
+    assert.ok(
+      visit.problems.every((line) => line.includes('status of 400')),
+      visit.problems.join('\n'),
+    )
     await visit.close()
   })
 
@@ -130,6 +139,7 @@ suite('a newcomer', () => {
     await page.getByRole('button', { name: 'Make a token' }).click()
     await page.getByRole('img', { name: 'QR code with the activation token' }).waitFor()
     await page.screenshot({ path: artefact('screens', 'token.png'), fullPage: true })
+    assert.deepEqual(await violations(page), [])
     const token = await page.locator('dl code').nth(1).innerText()
     const sim = portal.stack.startSim({ state: 'by-token', token })
     await page.getByText('The controller is yours and online.').waitFor()

@@ -16,5 +16,7 @@ export function stepStates(status: ControllerStatus | null, hasTunnel: boolean, 
   }
   const order: readonly Step[] = byToken ? ['confirmed', 'found', 'tunnel', 'registered'] : STEPS
   const current = order.find((step) => !done[step])
-  return order.map((step) => ({ step, state: done[step] ? 'done' : step === current ? 'now' : 'next' }) as const)
+  return order.map(
+    (step) => ({ step, state: done[step] ? 'done' : step === current ? 'now' : 'next' }) as const,
+  )
 }

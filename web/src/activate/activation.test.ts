@@ -5,14 +5,23 @@ import { formatCode, parseActivation } from './parse-activation.ts'
 
 suite('what was scanned or typed', () => {
   test('is a code in any shape a person or a QR code gives it', () => {
-    for (const text of ['BCDF-GHJK', 'bcdfghjk', ' bcdf ghjk ', '#BCDF-GHJK', 'https://host.example/activate#BCDF-GHJK']) {
+    for (const text of [
+      'BCDF-GHJK',
+      'bcdfghjk',
+      ' bcdf ghjk ',
+      '#BCDF-GHJK',
+      'https://host.example/activate#BCDF-GHJK',
+    ]) {
       assert.deepEqual(parseActivation(text), { kind: 'code', code: 'BCDFGHJK' }, text)
     }
   })
 
   test('is a token behind #token=', () => {
     const token = 'abcdefghijklmnopqrstuvwx-_'
-    assert.deepEqual(parseActivation(`http://localhost:8080/activate#token=${token}`), { kind: 'token', token })
+    assert.deepEqual(parseActivation(`http://localhost:8080/activate#token=${token}`), {
+      kind: 'token',
+      token,
+    })
     assert.equal(parseActivation('#token=short'), null)
     assert.equal(parseActivation('#token=<script>alert(1)</script>aaaaaaa'), null)
   })
@@ -36,12 +45,27 @@ suite('steps of an activation', () => {
     stepStates(...given).map(({ step, state }) => `${step} ${state}`)
 
   test('by code begin with a found device', () => {
-    assert.deepEqual(states('pending', false, false), ['found done', 'confirmed done', 'tunnel now', 'registered next'])
-    assert.deepEqual(states('offline', true, false), ['found done', 'confirmed done', 'tunnel done', 'registered now'])
+    assert.deepEqual(states('pending', false, false), [
+      'found done',
+      'confirmed done',
+      'tunnel now',
+      'registered next',
+    ])
+    assert.deepEqual(states('offline', true, false), [
+      'found done',
+      'confirmed done',
+      'tunnel done',
+      'registered now',
+    ])
   })
 
   test('by token wait for the device to come', () => {
-    assert.deepEqual(states(null, false, true), ['confirmed done', 'found now', 'tunnel next', 'registered next'])
+    assert.deepEqual(states(null, false, true), [
+      'confirmed done',
+      'found now',
+      'tunnel next',
+      'registered next',
+    ])
   })
 
   test('are all done once the controller is online', () => {

@@ -27,6 +27,9 @@ function decode(text: string): string {
 
 /** As it stands on the device: `BCDF-GHJK`. Keeps what is not a code yet as it is, in capitals. */
 export function formatCode(code: string): string {
-  const letters = code.toUpperCase().replaceAll(/[^A-Z]/g, '').slice(0, 8)
+  const letters = code
+    .toUpperCase()
+    .replaceAll(/[^A-Z]/g, '')
+    .slice(0, 8)
   return letters.length > 4 ? `${letters.slice(0, 4)}-${letters.slice(4)}` : letters
 }

@@ -20,14 +20,15 @@ export function joinLines(read: readonly LogEntry[], live: readonly LogEntry[]):
     seen.add(entry.id)
     return true
   })
-  return lines
-    .toSorted((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp))
-    .slice(-MAX_LINES)
+  return lines.toSorted((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp)).slice(-MAX_LINES)
 }
 
 /** As a text file: one line an entry; line breaks of a message stay inside its line. */
 export function asText(lines: readonly LogEntry[]): string {
   return lines
-    .map(({ timestamp, level, message }) => `${timestamp} ${level.toUpperCase().padEnd(5)} ${message.replaceAll(/[\r\n]+/g, '⏎')}\n`)
+    .map(
+      ({ timestamp, level, message }) =>
+        `${timestamp} ${level.toUpperCase().padEnd(5)} ${message.replaceAll(/[\r\n]+/g, '⏎')}\n`,
+    )
     .join('')
 }

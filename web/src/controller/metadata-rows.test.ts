@@ -8,7 +8,16 @@ test('notes keep their kinds over a form that was not touched', () => {
 })
 
 test('a new note is text, a row without a name goes', () => {
-  assert.deepEqual(metadataOf([{ key: ' a ', value: '5' }, { key: ' ', value: 'x' }], {}), { a: '5' })
+  assert.deepEqual(
+    metadataOf(
+      [
+        { key: ' a ', value: '5' },
+        { key: ' ', value: 'x' },
+      ],
+      {},
+    ),
+    { a: '5' },
+  )
 })
 
 test('a number that no longer reads as one becomes text', () => {

@@ -19,7 +19,10 @@ export function rowsOf(metadata: Readonly<Record<string, unknown>>): MetadataRow
 export function metadataOf(rows: readonly MetadataRow[], before: Readonly<Record<string, unknown>>) {
   const named = rows.map((row) => ({ ...row, key: row.key.trim() })).filter((row) => row.key !== '')
   return Object.fromEntries(
-    named.map(({ key, value }) => [key, typeof before[key] === 'string' ? value : scalarOf(value, key in before)]),
+    named.map(({ key, value }) => [
+      key,
+      typeof before[key] === 'string' ? value : scalarOf(value, key in before),
+    ]),
   )
 }
 

@@ -18,7 +18,11 @@ export function useCommands(id: () => string) {
   const query = useInfiniteQuery({
     queryKey: computed(() => keys.commands(id())),
     queryFn: ({ pageParam, signal }) =>
-      api.commands.list({ params: { id: id() }, query: { limit: 30, cursor: pageParam ?? undefined }, signal }),
+      api.commands.list({
+        params: { id: id() },
+        query: { limit: 30, cursor: pageParam ?? undefined },
+        signal,
+      }),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.nextCursor,
   })

@@ -6,7 +6,8 @@ export const en = {
     text: 'Switch the controller on and have it in front of you. It takes less than a minute.',
     action: 'Add a controller',
     byCode: 'By the code on the device',
-    byCodeText: 'The device shows 8 letters and a QR code. Scan it with your phone’s camera, here, or type the letters.',
+    byCodeText:
+      'The device shows 8 letters and a QR code. Scan it with your phone’s camera, here, or type the letters.',
     byToken: 'By a token that you give the device',
     byTokenText: 'For a device without a screen: make a token and enter it on the device’s set-up page.',
     find: 'Find',
@@ -28,7 +29,13 @@ export const en = {
     action: 'Yes, add it',
     notMine: 'No, it is not mine',
   },
-  commandState: { queued: 'Queued', sent: 'Sent', acknowledged: 'Done', failed: 'Failed', expired: 'Expired' },
+  commandState: {
+    queued: 'Queued',
+    sent: 'Sent',
+    acknowledged: 'Done',
+    failed: 'Failed',
+    expired: 'Expired',
+  },
   commands: {
     new: 'Send a command',
     newText: 'What a controller understands depends on its firmware. Each command is done at most once.',
@@ -72,7 +79,8 @@ export const en = {
     tabs: 'Parts of this controller',
     toList: 'To all controllers',
     pendingTitle: 'This controller has not come yet',
-    pendingText: 'Its token waits to be used by a device. If it has run out, delete this entry and make a new one.',
+    pendingText:
+      'Its token waits to be used by a device. If it has run out, delete this entry and make a new one.',
   },
   controllers: {
     title: 'Controllers',
@@ -92,7 +100,11 @@ export const en = {
     waitsForDevice: 'Waits for its device',
     availability: 'Online {share} of the last 24 hours',
   },
-  crash: { title: 'Something broke', text: 'It is our fault. Loading the portal anew usually helps.', reload: 'Load anew' },
+  crash: {
+    title: 'Something broke',
+    text: 'It is our fault. Loading the portal anew usually helps.',
+    reload: 'Load anew',
+  },
   danger: {
     title: 'Delete',
     text: 'Its secret dies at once, its tunnel closes, and its metrics, logs and history go for good.',
@@ -122,7 +134,8 @@ export const en = {
     validation_failed: 'Something in the form is not right.',
     malformed: 'The server did not understand the request.',
     token_invalid: 'The link is wrong, was used already, or is too old.',
-    code_invalid: 'The code is wrong, was used already, or is too old. Look at the device: it may show a new one.',
+    code_invalid:
+      'The code is wrong, was used already, or is too old. Look at the device: it may show a new one.',
     range_too_wide: 'Too many points: choose a coarser step.',
     unauthenticated: 'Sign in first.',
     session_ended: 'Your session has ended. Sign in again.',
@@ -199,7 +212,13 @@ export const en = {
     channels: 'Enter both hours.',
   },
   keys: { title: 'Keyboard shortcuts', text: 'They work wherever you are not typing.', then: 'then' },
-  level: { all: 'All levels', debug: 'Debug and above', info: 'Info and above', warn: 'Warnings and errors', error: 'Errors' },
+  level: {
+    all: 'All levels',
+    debug: 'Debug and above',
+    info: 'Info and above',
+    warn: 'Warnings and errors',
+    error: 'Errors',
+  },
   logs: {
     search: 'Search in messages',
     level: 'Level',
@@ -229,7 +248,11 @@ export const en = {
     emptyTitle: 'No metrics yet',
     emptyText: 'Charts show here as soon as the controller sends its first values.',
   },
-  notFound: { title: 'This page is not here', text: 'The address may be mistyped or old.', home: 'To the overview' },
+  notFound: {
+    title: 'This page is not here',
+    text: 'The address may be mistyped or old.',
+    home: 'To the overview',
+  },
   notice: {
     controller_claimed: { title: '{name} was added', message: 'The controller is yours now.' },
     controller_online: { title: '{name} is online again', message: 'The controller has connected.' },
@@ -441,7 +464,15 @@ export const en = {
     status: 'Status',
   },
   status: { online: 'Online', offline: 'Offline', pending: 'Pending' },
-  step: { raw: 'As sent', '1m': '1 minute', '5m': '5 minutes', '15m': '15 minutes', '1h': '1 hour', '6h': '6 hours', '1d': '1 day' },
+  step: {
+    raw: 'As sent',
+    '1m': '1 minute',
+    '5m': '5 minutes',
+    '15m': '15 minutes',
+    '1h': '1 hour',
+    '6h': '6 hours',
+    '1d': '1 day',
+  },
   steps: {
     title: 'Waiting for the controller',
     text: 'This page goes on by itself.',
@@ -455,8 +486,21 @@ export const en = {
     open: 'Open the controller',
     another: 'Add another',
   },
-  tab: { overview: 'Overview', controllers: 'Controllers', activate: 'Add', notifications: 'News', account: 'Account' },
-  theme: { title: 'Theme', system: 'As the system', light: 'Light', dark: 'Dark', toLight: 'Light theme', toDark: 'Dark theme' },
+  tab: {
+    overview: 'Overview',
+    controllers: 'Controllers',
+    activate: 'Add',
+    notifications: 'News',
+    account: 'Account',
+  },
+  theme: {
+    title: 'Theme',
+    system: 'As the system',
+    light: 'Light',
+    dark: 'Dark',
+    toLight: 'Light theme',
+    toDark: 'Dark theme',
+  },
   tier: { free: 'Free', basic: 'Basic', premium: 'Premium' },
   token: {
     title: 'Give this to the device',

@@ -52,7 +52,8 @@ suite('texts', () => {
     for (const key of calls) assert.ok(english.has(key), `no text for ${key}`)
     const groups = [...source.matchAll(/`([a-zA-Z.]+)\.\$\{/g)].map((match) => `${match[1]}.`)
     for (const key of english.keys()) {
-      const isUsed = used.has(key) || groups.some((group) => key.startsWith(group)) || key.startsWith('notice.')
+      const isUsed =
+        used.has(key) || groups.some((group) => key.startsWith(group)) || key.startsWith('notice.')
       assert.ok(isUsed, `nobody shows ${key}`)
     }
   })
@@ -68,5 +69,8 @@ test('russian numbers take the right form', () => {
   assert.deepEqual([1, 21, 101].map(form), ['один', 'один', 'один'])
   assert.deepEqual([2, 4, 22, 104].map(form), Array(4).fill('несколько'))
   assert.deepEqual([0, 5, 11, 12, 14, 111, 20].map(form), Array(7).fill('много'))
-  assert.deepEqual([0, 1, 2, 5].map((count) => pluralRu(count, 4)), [0, 1, 2, 3])
+  assert.deepEqual(
+    [0, 1, 2, 5].map((count) => pluralRu(count, 4)),
+    [0, 1, 2, 3],
+  )
 })

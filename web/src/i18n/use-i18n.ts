@@ -1,19 +1,16 @@
 /** Two languages, each loaded when it is first needed. */
 import type { Locale } from '@wmoc/api/schemas'
-import { shallowRef } from 'vue'
 import { createI18n, useI18n as useVueI18n } from 'vue-i18n'
 import { readStored, store } from '#src/ui/stored.ts'
 import type { Messages } from './en.ts'
 import { pluralRu } from './plural-ru.ts'
 
-type KitLocale = typeof import('@nuxt/ui/runtime/locale/en.js').default
-
 const LOCALES = ['en', 'ru'] as const
 const KEY = 'wmoc.locale'
 
-const loaders: Record<Locale, () => Promise<{ messages: object; kit: KitLocale }>> = {
-  en: () => import('./load-en.ts'),
-  ru: () => import('./load-ru.ts'),
+const loaders: Record<Locale, () => Promise<Messages>> = {
+  en: async () => (await import('./en.ts')).en,
+  ru: async () => (await import('./ru.ts')).ru,
 }
 
 export const i18n = createI18n({
@@ -24,9 +21,6 @@ export const i18n = createI18n({
   missingWarn: false,
   fallbackWarn: false,
 })
-
-/** The kit's own words (close, search, …) in the language of now. */
-export const kitLocale = shallowRef<KitLocale>()
 
 /** What the person chose, else what the browser asks for, else English. */
 export function preferredLocale(): Locale {
@@ -41,10 +35,8 @@ export function preferredLocale(): Locale {
 
 /** Loads the language, shows it, and remembers it. */
 export async function setLocale(locale: Locale): Promise<void> {
-  const { messages, kit } = await loaders[locale]()
-  i18n.global.setLocaleMessage(locale, messages as Messages)
+  i18n.global.setLocaleMessage(locale, await loaders[locale]())
   i18n.global.locale.value = locale
-  kitLocale.value = kit
   document.documentElement.lang = locale
   store(KEY, locale)
 }

@@ -8,7 +8,8 @@ import { keys } from './keys.ts'
 const ID = '01900000-0000-7000-8000-000000000001'
 const OTHER = '01900000-0000-7000-8000-000000000002'
 const pages = <T>(items: T[]) => ({ pages: [{ items, nextCursor: null }], pageParams: [null] })
-const command = (change: Partial<Command>) => ({ id: 'c1', state: 'queued', finishedAt: null, ...change }) as Command
+const command = (change: Partial<Command>) =>
+  ({ id: 'c1', state: 'queued', finishedAt: null, ...change }) as Command
 
 function isStale(queries: QueryClient, key: readonly unknown[]): boolean {
   return queries.getQueryState(key)?.isInvalidated === true
@@ -23,7 +24,12 @@ suite('an event of the stream', () => {
     ]
     queries.setQueryData(keys.list({ q: 'a' }), pages(rows))
     queries.setQueryData(keys.controller(ID), rows[0])
-    applyEvent(queries, { type: 'controller.status', controllerId: ID, status: 'offline', at: 1_700_000_000_000 })
+    applyEvent(queries, {
+      type: 'controller.status',
+      controllerId: ID,
+      status: 'offline',
+      at: 1_700_000_000_000,
+    })
     const list = queries.getQueryData<ReturnType<typeof pages<(typeof rows)[0]>>>(keys.list({ q: 'a' }))
     assert.deepEqual(
       list?.pages[0]?.items.map((row) => row.status),

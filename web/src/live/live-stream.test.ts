@@ -20,9 +20,8 @@ function createScene(script: (Streamed[] | 'refused' | 'open')[]) {
       if (part === 'refused') throw new Error('refused')
       if (part === undefined || part === 'open') {
         finish()
-        return await new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-      }
-      yield* part
+        await new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      } else yield* part
     },
     onEvent: (event) => events.push(event),
     onState: (state) => states.push(state),

@@ -39,23 +39,22 @@ export function createLiveStream(deps: LiveStreamDeps) {
 
   async function read(signal: AbortSignal): Promise<boolean> {
     const connection = new AbortController()
-    const silent = () => connection.abort()
-    const stop = () => connection.abort()
-    signal.addEventListener('abort', stop)
-    let watch = setTimeout(silent, SILENCE_MS)
+    const hangUp = () => connection.abort()
+    signal.addEventListener('abort', hangUp)
+    let watch = setTimeout(hangUp, SILENCE_MS)
     let heard = false
     try {
       for await (const event of deps.open(lastEventId, connection.signal)) {
         if (!heard) deps.onState('open')
         heard = true
         clearTimeout(watch)
-        watch = setTimeout(silent, SILENCE_MS)
+        watch = setTimeout(hangUp, SILENCE_MS)
         if (event.id !== null) lastEventId = event.id
         if (event.data !== null && !signal.aborted) deps.onEvent(event.data)
       }
     } finally {
       clearTimeout(watch)
-      signal.removeEventListener('abort', stop)
+      signal.removeEventListener('abort', hangUp)
     }
     return heard
   }

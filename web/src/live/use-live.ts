@@ -21,7 +21,7 @@ const stream = createLiveStream({
       query: { logs: listed(wanted.logs), metrics: listed(wanted.metrics) },
       headers: lastEventId === null ? {} : { 'last-event-id': lastEventId },
       signal,
-    } as never),
+    }),
   onEvent: (event) => listeners.forEach((listener) => listener(event)),
   onState: (next) => {
     state.value = next

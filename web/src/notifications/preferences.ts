@@ -15,7 +15,13 @@ export function formOf(preferences: Preferences, before: PreferencesFormValues):
   return { ...before, types: [...types], hasQuietHours: quietHours !== null, ...quietHours }
 }
 
-export function preferencesOf({ types, hasQuietHours, from, to, timeZone }: PreferencesFormValues): Preferences {
+export function preferencesOf({
+  types,
+  hasQuietHours,
+  from,
+  to,
+  timeZone,
+}: PreferencesFormValues): Preferences {
   const quietHours = hasQuietHours ? { from, to, timeZone } : null
   return { channels: { email: { types: [...types], quietHours } } }
 }

@@ -36,7 +36,10 @@ export function useNotifications(onlyUnread: Ref<boolean>) {
     mutationFn: (id: string) => api.notifications.read({ params: { id } }),
     onMutate: (id) => {
       markRead((item) => item.id === id)
-      queries.setQueryData<{ count: number }>(keys.unread, (old) => old && { count: Math.max(0, old.count - 1) })
+      queries.setQueryData<{ count: number }>(
+        keys.unread,
+        (old) => old && { count: Math.max(0, old.count - 1) },
+      )
     },
     onSettled: settle,
   })
@@ -49,5 +52,10 @@ export function useNotifications(onlyUnread: Ref<boolean>) {
     onSettled: settle,
   })
 
-  return { query, items: computed(() => query.data.value?.pages.flatMap((page) => page.items) ?? []), read, readAll }
+  return {
+    query,
+    items: computed(() => query.data.value?.pages.flatMap((page) => page.items) ?? []),
+    read,
+    readAll,
+  }
 }

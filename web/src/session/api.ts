@@ -9,4 +9,7 @@ import { telemetry } from '@wmoc/api/contracts/telemetry'
 import { createClient } from '@wmoc/api/client'
 import { sending } from './use-session.ts'
 
-export const api = createClient({ auth, commands, controllers, events, notifications, system, telemetry }, sending)
+export const api = createClient(
+  { auth, commands, controllers, events, notifications, system, telemetry },
+  sending,
+)

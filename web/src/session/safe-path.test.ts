@@ -17,7 +17,10 @@ test('goes only to paths of this portal', () => {
     ['/a', '/b'],
   ]) {
     const path = safePath(evil)
-    assert.ok(new URL(path, 'http://portal.example').origin === 'http://portal.example', `${String(evil)} → ${path}`)
+    assert.ok(
+      new URL(path, 'http://portal.example').origin === 'http://portal.example',
+      `${String(evil)} → ${path}`,
+    )
     assert.ok(!path.startsWith('//'), path)
   }
   assert.equal(safePath('/controllers?q=a&tag=b#x'), '/controllers?q=a&tag=b#x')

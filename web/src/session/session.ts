@@ -8,7 +8,9 @@ export type SessionState =
   | { readonly status: 'unknown' | 'signed-out'; readonly user: null }
   | { readonly status: 'signed-in'; readonly user: SignedIn['user'] }
 
-export type SessionMessage = { type: 'renewed'; signedIn: SignedIn; expiresAtMs: number } | { type: 'signed-out' }
+export type SessionMessage =
+  | { type: 'renewed'; signedIn: SignedIn; expiresAtMs: number }
+  | { type: 'signed-out' }
 
 export interface SessionDeps {
   /** `POST /api/auth/refresh`; rejects with an error whose `status` is 401 when the session has ended. */

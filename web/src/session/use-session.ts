@@ -17,7 +17,7 @@ let timer: ReturnType<typeof setTimeout> | undefined
 
 const session = createSession({
   refresh: () => guestApi.auth.refresh(),
-  exclusively: (task) => (navigator.locks ? navigator.locks.request('wmoc.session', task) : task()) as never,
+  exclusively: (task) => (navigator.locks ? navigator.locks.request('wmoc.session', task) : task()),
   tell: (message) => channel.postMessage(message),
   mark: {
     get: () => Number(readStored(MARK)) || null,

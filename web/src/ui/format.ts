@@ -47,7 +47,9 @@ export function duration(ms: number, locale: string): string {
 
 /** A number short enough for a tile: at most 4 significant digits, thousands grouped. */
 export function shortNumber(value: number, locale: string): string {
-  return new Intl.NumberFormat(locale, { maximumSignificantDigits: Math.abs(value) >= 1_000 ? 6 : 4 }).format(value)
+  return new Intl.NumberFormat(locale, { maximumSignificantDigits: Math.abs(value) >= 1_000 ? 6 : 4 }).format(
+    value,
+  )
 }
 
 /** 0 … 1 as a percentage; 99.96 % is never shown as 100 %. */

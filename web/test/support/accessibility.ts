@@ -14,10 +14,12 @@ interface Finding {
 export async function violations(page: Page): Promise<string[]> {
   // Evaluated over the protocol, so the page's own CSP stays as strict as it is.
   await page.evaluate(source)
-  const found = (await page.evaluate(
+  const found: Finding[] = await page.evaluate(
     `axe.run(document, { runOnly: ${JSON.stringify(TAGS)} }).then((result) => result.violations)`,
-  )) as Finding[]
+  )
   return found.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.html.slice(0, 200)} — ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`),
+    nodes.map(
+      (node) => `${id}: ${node.html.slice(0, 200)} — ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`,
+    ),
   )
 }
