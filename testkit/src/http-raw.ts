@@ -15,6 +15,9 @@ export interface RawOptions {
   readonly host?: string
   /** How long to read at most; default 2 s. */
   readonly timeoutMs?: number
+  /** Read on until so many responses have begun and nothing has come for `quietMs`, so that a busy machine is not a lost answer. */
+  readonly responses?: number
+  readonly quietMs?: number
   /** Pause between the parts, for input that arrives in pieces. */
   readonly pauseMs?: number
   /** Say that nothing more comes after the last part. */
@@ -49,14 +52,29 @@ export async function sendRaw(
   }
   if (options.end) socket.end()
   let timer: NodeJS.Timeout | undefined
+  let quiet: NodeJS.Timeout | undefined
   await Promise.race([
     closed,
     new Promise<void>((resolve) => (timer = setTimeout(resolve, options.timeoutMs ?? 2_000))),
+    new Promise<void>((resolve) => {
+      const { responses, quietMs = 200 } = options
+      if (responses === undefined) return
+      const look = () => {
+        clearTimeout(quiet)
+        if (statusesOf(Buffer.concat(chunks)).length >= responses) quiet = setTimeout(resolve, quietMs)
+      }
+      socket.on('data', look)
+      look()
+    }),
   ])
   clearTimeout(timer)
+  clearTimeout(quiet)
   socket.destroy()
   const bytes = Buffer.concat(chunks)
   const text = bytes.toString('latin1')
-  const statuses = [...text.matchAll(/HTTP\/1\.[01] (\d{3}) /g)].map((match) => Number(match[1]))
-  return { bytes, text, statuses, isClosed }
+  return { bytes, text, statuses: statusesOf(bytes), isClosed }
+}
+
+function statusesOf(bytes: Buffer): number[] {
+  return [...bytes.toString('latin1').matchAll(/HTTP\/1\.[01] (\d{3}) /g)].map((match) => Number(match[1]))
 }

@@ -16,7 +16,7 @@ export interface DeviceAddress {
 export function rewriteReference(reference: string, device: DeviceAddress): string | null {
   const text = reference.trim()
   if (text === '') return text
-  const absolute = /^(?:(https?):)?[/\\]{2}([^/\\?#]*)(.*)$/i.exec(text)
+  const absolute = /^(?:(https?):)?[/\\]{2}([^/\\?#]*)(.*)$/is.exec(text)
   if (absolute !== null) return rewriteAbsolute(text, absolute[2]!.toLowerCase(), absolute[3]!, device)
   // Any other scheme, `javascript:` above all, has no business in these headers.
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return null
@@ -44,7 +44,7 @@ function rewriteAbsolute(
 
 /** `Refresh: 5; url=/next`; the rewritten value, or null where its address is refused. */
 export function rewriteRefresh(value: string, device: DeviceAddress): string | null {
-  const match = /^\s*(\d{1,9}(?:\.\d{0,9})?)\s*(?:[;,]\s*(?:url\s*=\s*)?(.*))?$/i.exec(value)
+  const match = /^\s*(\d{1,9}(?:\.\d{0,9})?)\s*(?:[;,]\s*(?:url\s*=\s*)?(.*))?$/is.exec(value)
   if (match === null) return null
   const target = match[2]?.trim().replaceAll(/^["']|["']$/g, '')
   if (target === undefined || target === '') return match[1]!

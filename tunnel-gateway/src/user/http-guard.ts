@@ -45,7 +45,7 @@ const malformed = { ok: false, code: 'malformed' } as const
 /** `/path` as it is; `http://host/path` only for the host that the request names as well. */
 function originForm(target: string, host: string): string | null {
   if (target.startsWith('/')) return target
-  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target)
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/is.exec(target)
   if (absolute === null || absolute[1]!.toLowerCase() !== host) return null
   const rest = absolute[2]!
   return rest.startsWith('/') ? rest : `/${rest}`

@@ -9,6 +9,11 @@ suite('raw HTTP', () => {
   let id: string
   let authorization: string
   const reached: { method: string; path: string; body: string; headers: Record<string, unknown> }[] = []
+  let served: Awaited<ReturnType<Harness['online']>>
+  const answerOk = (request: (typeof reached)[number]) => {
+    reached.push(request)
+    return { body: 'ok' }
+  }
   before(async () => {
     harness = await startHarness()
     const known = harness.controlPlane.addController()
@@ -16,18 +21,16 @@ suite('raw HTTP', () => {
     id = known.record.controllerId
     harness.controlPlane.grant(person, id)
     authorization = `Authorization: Bearer ${person.accessToken}\r\n`
-    const device = await harness.online(known, { max_req_header: 8_192 })
-    device.serve((request) => {
-      reached.push(request)
-      return { body: 'ok' }
-    })
+    served = await harness.online(known, { max_req_header: 8_192 })
+    served.serve(answerOk)
   })
   after(() => harness.stop())
 
-  async function send(text: string) {
+  async function send(text: string, responses = 1) {
     reached.length = 0
     return sendRaw(harness.port, text.replaceAll('ID', id).replaceAll('AUTH\r\n', authorization), {
-      timeoutMs: 300,
+      timeoutMs: 10_000,
+      responses,
     })
   }
   const HEAD = 'Host: localhost:8080\r\nAUTH\r\n'
@@ -60,6 +63,27 @@ suite('raw HTTP', () => {
     const old = await send(`POST /c/ID/x HTTP/1.0\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`)
     assert.deepEqual(old.statuses, [400])
     assert.deepEqual(reached, [])
+  })
+
+  test('P14: no body where there may be none, no 1xx of a device, and the framing stays whole after each', async () => {
+    const device = served
+    const answers: [string, object, RegExp][] = [
+      ['HEAD', { status: 200, headers: { 'Content-Length': '5' }, body: 'hello' }, /^HTTP\/1\.1 200 /],
+      ['GET', { status: 204, headers: { 'Content-Length': '5' }, body: 'hello' }, /^HTTP\/1\.1 204 /],
+      ['GET', { status: 304, headers: { ETag: '"a"' }, body: 'hello' }, /^HTTP\/1\.1 304 /],
+      ['GET', { status: 103, headers: { Link: '</x>; rel=preload' }, body: 'hello' }, /^HTTP\/1\.1 502 /],
+    ]
+    for (const [method, answer, expected] of answers) {
+      device.serve(() => answer)
+      const { text, statuses } = await send(
+        `${method} /c/ID/x HTTP/1.1\r\n${HEAD}\r\nGET /healthz HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n`,
+        2,
+      )
+      assert.match(text, expected)
+      assert.equal(text.includes('hello'), false, text)
+      assert.equal(statuses.length, 2, text)
+    }
+    device.serve(answerOk)
   })
 
   test('P2: hosts that are double, missing, malformed or others, and methods and versions that are nobody’s', async () => {
@@ -182,6 +206,7 @@ suite('raw HTTP', () => {
     assert.deepEqual((await send(`GET /c/ID/${'a'.repeat(9_000)} HTTP/1.1\r\n${HEAD}\r\n`)).statuses, [414])
     const wanted = await send(
       `POST /c/ID/ HTTP/1.1\r\n${HEAD}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
+      2,
     )
     assert.deepEqual(wanted.statuses, [100, 200])
     const unwanted = await send(
@@ -213,7 +238,7 @@ suite('raw HTTP', () => {
 
   test('pipelined requests are answered one by one, in order', async () => {
     const one = `GET /c/ID/1 HTTP/1.1\r\n${HEAD}\r\n`
-    const answer = await send(one + one.replace('/1', '/2'))
+    const answer = await send(one + one.replace('/1', '/2'), 2)
     assert.deepEqual(answer.statuses, [200, 200])
     assert.deepEqual(
       reached.map((request) => request.path),
