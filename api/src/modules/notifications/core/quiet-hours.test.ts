@@ -47,6 +47,10 @@ suite('quiet hours', () => {
     assert.equal(end('2026-10-25T01:10:00Z', '22:00', '02:30', 'Europe/Berlin'), '2026-10-25T01:30:00.000Z')
   })
 
+  test('end at a pause that the skipped hour cuts short', () => {
+    assert.equal(end('2026-03-29T00:59:00Z', '03:15', '02:45', 'Europe/Berlin'), '2026-03-29T01:00:00.000Z')
+  })
+
   test('never begin when they begin as they end', () => {
     assert.equal(end('2026-06-10T12:00:00Z', '12:00', '12:00', 'UTC'), null)
   })

@@ -6,9 +6,8 @@ export interface QuietHours {
 }
 
 const MINUTE_MS = 60_000
-const DAY_MINUTES = 1_440
-/** No zone has ever shifted its clock by more than a day. */
-const MAX_SHIFT_MINUTES = DAY_MINUTES
+/** Hours last less than a day, and no zone has ever shifted its clock by more than a day. */
+const MAX_SEARCH_MINUTES = 2 * 1_440
 
 /**
  * When the quiet hours around `now` end, ms since 1970; null when `now` is not quiet. Follows the wall clock through
@@ -19,12 +18,10 @@ export function quietUntil(now: number, hours: QuietHours): number | null {
   const minuteOfDay = wallClock(hours.timeZone)
   const isQuiet = (at: number): boolean => contains(minuteOfDay(at), minutes(hours.from), minutes(hours.to))
   if (!isQuiet(now)) return null
-  const start = Math.floor(now / MINUTE_MS) * MINUTE_MS
-  let end = start + minutesUntil(minuteOfDay(start), minutes(hours.to)) * MINUTE_MS
-  // The clock may have been put forward in between (we are past the end) or back (the end is still to come).
-  for (let step = 0; step < MAX_SHIFT_MINUTES && end > start && !isQuiet(end - MINUTE_MS); step += 1)
-    end -= MINUTE_MS
-  for (let step = 0; step < MAX_SHIFT_MINUTES && isQuiet(end); step += 1) end += MINUTE_MS
+  // Minute by minute: a clock that is put forward or back can cut a short pause out of the hours, or into them.
+  let end = Math.floor(now / MINUTE_MS) * MINUTE_MS
+  const last = end + MAX_SEARCH_MINUTES * MINUTE_MS
+  while (end < last && isQuiet(end)) end += MINUTE_MS
   return end
 }
 
@@ -55,8 +52,4 @@ function minutes(time: string): number {
 function contains(minute: number, from: number, to: number): boolean {
   if (from === to) return false
   return from < to ? minute >= from && minute < to : minute >= from || minute < to
-}
-
-function minutesUntil(minute: number, to: number): number {
-  return (to - minute + DAY_MINUTES) % DAY_MINUTES
 }
