@@ -1,7 +1,6 @@
 /** The list of modules: one line each, in the order of what they need of each other. */
 import type { Kernel, Module } from './kernel/module.ts'
 import type { RateLimiter } from './kernel/rate-limit.ts'
-import { firstRow } from './kernel/rows.ts'
 import type { SecretBox } from './kernel/secrets.ts'
 import { auth } from './modules/auth/contract.ts'
 import { createAuthModule } from './modules/auth/module.ts'
@@ -39,12 +38,15 @@ export function createModules(
 ): Modules {
   const signIn = createAuthModule(kernel, {
     ...deps,
-    countControllers: (userId) => countControllers(kernel, userId),
+    countControllers: (userId) => fleet.service.countOwned(userId),
   })
-  const fleet = createControllersModule(kernel)
+  const fleet = createControllersModule(kernel, { countQueued: (id) => orders.service.countQueued(id) })
   const orders = createCommandsModule(kernel, fleet.access)
   const measures = createTelemetryModule(kernel)
-  const notices = createNotificationsModule(kernel, [createEmailChannel(deps.mailer)])
+  const notices = createNotificationsModule(kernel, {
+    channels: [createEmailChannel(deps.mailer)],
+    sources: { controllerName: fleet.service.nameOf, command: orders.service.outcomeOf },
+  })
   const stream = createEventsModule(kernel, {
     access: fleet.access,
     sessionsAlive: async (ids) => {
@@ -69,15 +71,4 @@ export function createModules(
       createGatewayLinkModule(fleet, orders),
     ],
   }
-}
-
-/** Active controllers in the workspaces a person owns: what the tier's limit counts. */
-async function countControllers({ db }: Kernel, userId: string): Promise<number> {
-  const row = await firstRow<{ count: number }>(
-    db,
-    `SELECT count(*)::int AS count FROM controllers c JOIN workspaces w ON w.id = c.workspace_id
-     WHERE w.owner_id = $userId AND c.is_active AND c.deleted_at IS NULL`,
-    { userId },
-  )
-  return row?.count ?? 0
 }

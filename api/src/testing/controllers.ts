@@ -53,7 +53,9 @@ export async function openControllers(): Promise<ControllersUnderTest> {
 /** The two modules on a kernel. */
 export async function withControllers(kernel: PlainKernel): Promise<ControllersUnderTest> {
   const { db } = kernel
-  const controllers = createControllersModule(kernel)
+  const controllers: ControllersModule = createControllersModule(kernel, {
+    countQueued: (id) => commands.service.countQueued(id),
+  })
   const commands = createCommandsModule(kernel, controllers.access)
   controllers.register?.()
   commands.register?.()

@@ -43,6 +43,10 @@ export interface CommandsService {
   take(input: ControlPlaneInput<'commands/take'>): Promise<ControlPlaneOutput<'commands/take'>>
   /** Records results of sent commands; counts those that were still awaited. */
   results(input: ControlPlaneInput<'commands/results'>): Promise<ControlPlaneOutput<'commands/results'>>
+  /** How many wait for a controller, for other modules. */
+  countQueued(controllerId: string): Promise<number>
+  /** What it was and why it failed, for other modules; null when it is not there. */
+  outcomeOf(id: string, transaction: Transaction): Promise<{ name: string; error: string | null } | null>
   /** Ends what has run out; answers how many. */
   expireDue(): Promise<number>
   /** Removes history older than 90 days; answers how many. */
@@ -262,6 +266,19 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
         return { accepted: finished.length }
       })
     },
+
+    async countQueued(controllerId) {
+      const row = await firstRow<{ count: number }>(
+        db,
+        `SELECT count(*)::int AS count FROM commands
+         WHERE controller_id = $controllerId AND state = 'queued' AND expires_at > $now`,
+        { controllerId, now: kernel.clock() },
+      )
+      return row!.count
+    },
+
+    outcomeOf: (id, transaction) =>
+      firstRow(db, 'SELECT name, error FROM commands WHERE id = $id', { id }, transaction),
 
     expireDue() {
       return db.transaction(async (transaction) => {

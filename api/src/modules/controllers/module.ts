@@ -15,7 +15,7 @@ import { defineControllerModels } from './model.ts'
 import { controllerHandlers } from './routes.ts'
 import { createDeviceSecrets } from './secrets.ts'
 import { createControllersService } from './service.ts'
-import type { ControllersService } from './service.ts'
+import type { ControllersService, CountQueued } from './service.ts'
 import { createWorkspaceLimits } from './tier-limits.ts'
 import { createTokenActivation } from './tokens.ts'
 import type { TokenActivation } from './tokens.ts'
@@ -32,7 +32,10 @@ export interface ControllersModule extends Module {
 }
 
 /** Controllers: activation, the list, credentials, who is connected. */
-export function createControllersModule(kernel: Kernel): ControllersModule {
+export function createControllersModule(
+  kernel: Kernel,
+  { countQueued }: { countQueued: CountQueued },
+): ControllersModule {
   const { db } = kernel
   const { Controller, DeviceClaim } = defineControllerModels(db)
   const access = createControllerAccess(db)
@@ -50,7 +53,7 @@ export function createControllersModule(kernel: Kernel): ControllersModule {
     secrets,
     records,
   })
-  const service = createControllersService({ kernel, Controller, access, records })
+  const service = createControllersService({ kernel, Controller, access, records, countQueued })
   const connections = createConnections(kernel)
   const upkeep = createControllerUpkeep(kernel)
   return {

@@ -29,6 +29,9 @@ export interface Actor {
   readonly remoteAddress: string
 }
 
+/** Commands that wait for a controller. */
+export type CountQueued = (controllerId: string) => Promise<number>
+
 export interface ControllersService {
   list(userId: string, query: ListQuery): Promise<{ items: Controller[]; nextCursor: string | null }>
   summary(userId: string): Promise<Summary>
@@ -39,6 +42,10 @@ export interface ControllersService {
   remove(actor: Actor, id: string): Promise<void>
   rotate(actor: Actor, id: string): Promise<Controller>
   status(userId: string, id: string): Promise<Status>
+  /** Active ones in the workspaces that a person owns: what the tier's limit counts. */
+  countOwned(userId: string): Promise<number>
+  /** What it is called now, for other modules; null when it was deleted. */
+  nameOf(id: string, transaction: Transaction): Promise<string | null>
 }
 
 /** ETag of a controller: grows with each change of name, tags or metadata, and with nothing else. */
@@ -54,6 +61,7 @@ export function createControllersService(deps: {
   Controller: ModelStatic<ControllerModel>
   access: ControllerAccess
   records: Records
+  countQueued: CountQueued
 }): ControllersService {
   const { kernel, access } = deps
   const { db } = kernel
@@ -216,12 +224,6 @@ export function createControllersService(deps: {
       const sessions = await lastSessions(id)
       const open =
         row.status === 'online' ? sessions.find((session) => session.disconnectedAt === null) : undefined
-      const queued = await firstRow<{ count: number }>(
-        db,
-        `SELECT count(*)::int AS count FROM commands
-         WHERE controller_id = $id AND state = 'queued' AND expires_at > $now`,
-        { id, now },
-      )
       return {
         status: row.isActive ? row.status : 'pending',
         since: iso(row.statusSince),
@@ -232,9 +234,29 @@ export function createControllersService(deps: {
           connectedAt: session.connectedAt.toISOString(),
           disconnectedAt: iso(session.disconnectedAt),
         })),
-        queuedCommands: queued!.count,
+        queuedCommands: await deps.countQueued(id),
         availability24h: await shareOfDay(row, now),
       }
+    },
+
+    async countOwned(userId) {
+      const row = await firstRow<{ count: number }>(
+        db,
+        `SELECT count(*)::int AS count FROM controllers c JOIN workspaces w ON w.id = c.workspace_id
+         WHERE w.owner_id = $userId AND c.is_active AND c.deleted_at IS NULL`,
+        { userId },
+      )
+      return row!.count
+    },
+
+    async nameOf(id, transaction) {
+      const row = await firstRow<{ name: string }>(
+        db,
+        'SELECT name FROM controllers WHERE id = $id AND deleted_at IS NULL',
+        { id },
+        transaction,
+      )
+      return row?.name ?? null
     },
   }
 

@@ -13,8 +13,11 @@ export interface Audience {
   command(commandId: string, transaction: Transaction): Promise<{ name: string; error: string | null } | null>
 }
 
+/** What other modules know of what is told. */
+export type Sources = Pick<Audience, 'controllerName' | 'command'>
+
 /** Who is told, and of what. */
-export function createAudience(db: Sequelize): Audience {
+export function createAudience(db: Sequelize, sources: Sources): Audience {
   return {
     ofWorkspace: (workspaceId, transaction) =>
       rows<Person>(
@@ -26,16 +29,6 @@ export function createAudience(db: Sequelize): Audience {
       ),
     person: (userId, transaction) =>
       firstRow<Person>(db, `SELECT ${PERSON} FROM users u WHERE u.id = $userId`, { userId }, transaction),
-    controllerName: async (controllerId, transaction) => {
-      const row = await firstRow<{ name: string }>(
-        db,
-        'SELECT name FROM controllers WHERE id = $controllerId AND deleted_at IS NULL',
-        { controllerId },
-        transaction,
-      )
-      return row?.name ?? null
-    },
-    command: (commandId, transaction) =>
-      firstRow(db, 'SELECT name, error FROM commands WHERE id = $commandId', { commandId }, transaction),
+    ...sources,
   }
 }

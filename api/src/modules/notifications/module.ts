@@ -1,5 +1,6 @@
 import type { Kernel, Module } from '#src/kernel/module.ts'
 import { createAudience } from './audience.ts'
+import type { Sources } from './audience.ts'
 import type { Channel } from './channel.ts'
 import { notifications } from './contract.ts'
 import { createDelivery, DELIVER_JOB, DeliverJob } from './deliver.ts'
@@ -15,9 +16,12 @@ export interface NotificationsModule extends Module {
 }
 
 /** What people are told, in the portal and by the channels given. */
-export function createNotificationsModule(kernel: Kernel, channels: readonly Channel[]): NotificationsModule {
+export function createNotificationsModule(
+  kernel: Kernel,
+  { channels, sources }: { channels: readonly Channel[]; sources: Sources },
+): NotificationsModule {
   const { Notification } = defineNotificationModels(kernel.db)
-  const audience = createAudience(kernel.db)
+  const audience = createAudience(kernel.db, sources)
   const notify = createNotify(kernel, { audience, channels })
   const watch = createWatch(kernel, { notify })
   const service = createNotificationsService(kernel, { Notification, audience, channels })

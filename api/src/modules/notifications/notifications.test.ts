@@ -5,6 +5,8 @@ import type { DomainEvent } from '#src/kernel/domain-events.ts'
 import { rows } from '#src/kernel/rows.ts'
 import { openKernel, type PlainKernel } from '#src/testing/plain-kernel.ts'
 import { insertControllers, insertMember, insertUser, type PlainUser } from '#src/testing/plain-rows.ts'
+import { createCommandsModule } from '../commands/module.ts'
+import { createControllersModule } from '../controllers/module.ts'
 import { createAudience } from './audience.ts'
 import type { Channel, Person } from './channel.ts'
 import { createDelivery } from './deliver.ts'
@@ -37,6 +39,13 @@ const mailbox = (): Channel => ({
   },
 })
 
+/** As the composition root gives them. */
+const sources = () => {
+  const controllers = createControllersModule(kernel, { countQueued: async () => 0 })
+  const commands = createCommandsModule(kernel, controllers.access)
+  return { controllerName: controllers.service.nameOf, command: commands.service.outcomeOf }
+}
+
 const emit = (event: DomainEvent): Promise<void> =>
   kernel.db.transaction((transaction) => kernel.events.emit(event, transaction))
 const status = (value: 'online' | 'offline', at: number, id = controllerId): Promise<void> =>
@@ -62,7 +71,7 @@ suite('notifications', { timeout: 120_000 }, () => {
     controllerId = id!
     sent = []
     email = mailbox()
-    module = createNotificationsModule(kernel, [email])
+    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
     module.register?.()
     await kernel.start({ work: true })
   })
@@ -272,7 +281,7 @@ suite('presence', { timeout: 120_000 }, () => {
     controllerId = id!
     sent = []
     email = mailbox()
-    module = createNotificationsModule(kernel, [email])
+    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
     // Jobs are enqueued and run by hand, so that the clock decides and not the machine.
     module.register?.()
     await kernel.start({ work: false })
@@ -281,7 +290,7 @@ suite('presence', { timeout: 120_000 }, () => {
 
   const watch = () =>
     createWatch(kernel, {
-      notify: createNotify(kernel, { audience: createAudience(kernel.db), channels: [email] }),
+      notify: createNotify(kernel, { audience: createAudience(kernel.db, sources()), channels: [email] }),
     })
   const tell = (value: 'online' | 'offline'): Promise<void> =>
     kernel.db.transaction((transaction) =>
@@ -361,7 +370,7 @@ suite('delivery', { timeout: 120_000 }, () => {
     controllerId = id!
     sent = []
     email = mailbox()
-    module = createNotificationsModule(kernel, [email])
+    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
     module.register?.()
     await kernel.start({ work: false })
   })
@@ -369,7 +378,7 @@ suite('delivery', { timeout: 120_000 }, () => {
 
   const news = (key: string = uuidv7()): Promise<void> =>
     kernel.db.transaction((transaction) =>
-      createNotify(kernel, { audience: createAudience(kernel.db), channels: [email] })(
+      createNotify(kernel, { audience: createAudience(kernel.db, sources()), channels: [email] })(
         {
           workspaceId: owner.workspaceId,
           type: 'controller_offline',
@@ -380,7 +389,7 @@ suite('delivery', { timeout: 120_000 }, () => {
       ),
     )
   const deliver = (channel = email): Promise<void> =>
-    createDelivery(kernel, { audience: createAudience(kernel.db), channels: [channel] })({
+    createDelivery(kernel, { audience: createAudience(kernel.db, sources()), channels: [channel] })({
       userId: owner.userId,
       channel: 'email',
     })
