@@ -433,6 +433,7 @@ export const en = {
     navigation: 'Main',
     noName: 'Your account',
     offline: 'You are offline. What you see may be old.',
+    connecting: 'Waiting for the server…',
     reconnecting: 'Connecting again… What you see may be old.',
     search: 'Search',
     signOut: 'Sign out',

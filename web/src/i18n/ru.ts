@@ -451,6 +451,7 @@ export const ru: Messages = {
     navigation: 'Основное',
     noName: 'Ваша учётная запись',
     offline: 'Нет соединения. Данные могли устареть.',
+    connecting: 'Ждём сервер…',
     reconnecting: 'Соединяемся снова… Данные могли устареть.',
     search: 'Поиск',
     signOut: 'Выйти',

@@ -26,6 +26,7 @@ export interface Visit extends WatchedContext {
 /** `flags` go to Chromium, `env` to the services. */
 export async function openPortal(options: { flags?: readonly string[] } = {}): Promise<Portal> {
   const [stack, browser] = await Promise.all([openStack(), openBrowser({ flags: options.flags })])
+  let lastSignIn: Promise<unknown> = Promise.resolve()
   return {
     stack,
     browser,
@@ -40,10 +41,15 @@ export async function openPortal(options: { flags?: readonly string[] } = {}): P
       return {
         ...watched,
         page,
-        async signIn(email) {
-          await page.goto(await stack.signInLink(email))
-          await page.waitForURL((url) => url.pathname === '/')
-          await page.locator('main h1').waitFor()
+        signIn(email) {
+          // A new link of the same person ends the one before.
+          const turn = lastSignIn.then(async () => {
+            await page.goto(await stack.signInLink(email))
+            await page.waitForURL((url) => url.pathname === '/')
+            await page.locator('main h1').waitFor()
+          })
+          lastSignIn = turn.catch(() => {})
+          return turn
         },
         async go(path) {
           await page.goto(path)
