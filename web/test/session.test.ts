@@ -106,6 +106,18 @@ suite('a session', () => {
     await visit.close()
   })
 
+  test('is not lost while the server is away: the page waits and says so', async () => {
+    const visit = await portal.visit()
+    const { page } = visit
+    await visit.signIn('patient@wmoc.example')
+    await page.route('**/api/auth/refresh', (route) => route.abort())
+    await page.goto('/account')
+    await page.getByText('Waiting for the server…').waitFor()
+    await page.unroute('**/api/auth/refresh')
+    await page.getByText('This one').waitFor({ timeout: 20_000 })
+    await visit.close()
+  })
+
   test('of a person who went offline says so', async () => {
     const visit = await portal.visit()
     await visit.signIn('offline@wmoc.example')
