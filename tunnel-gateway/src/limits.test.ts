@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -187,7 +188,7 @@ suite('limits of the process', () => {
   })
 
   test('K10: start-up refuses short and regular secrets, and names every wrong variable at once', async () => {
-    const child = spawn(process.execPath, [new URL('main.ts', import.meta.url).pathname], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
       env: {
         ...process.env,
         INTERNAL_TOKEN: 'short',

@@ -9,7 +9,7 @@ import { CONTROLLER_ID, SECRET, startServerSide, type ServerSide } from '../test
 import { parseOptions } from './options.ts'
 import { createScreen, printable } from './screen.ts'
 
-const MAIN = new URL('../main.ts', import.meta.url).pathname
+const MAIN = join(import.meta.dirname, '../main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'wmoc cli '))
 let server: ServerSide
 before(async () => {
