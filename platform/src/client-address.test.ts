@@ -16,6 +16,7 @@ test('believes as many hops as there are proxies of ours and nothing left of the
     ['10.0.0.1', '', 1, '10.0.0.1'],
     ['10.0.0.1', undefined, 1, '10.0.0.1'],
     ['::ffff:192.0.2.1', undefined, 0, '192.0.2.1'],
+    ['::1', undefined, 0, '127.0.0.1'],
     ['fe80::1%eth0', undefined, 0, 'fe80::1'],
   ]
   for (const [peer, header, hops, expected] of cases)
@@ -28,5 +29,5 @@ test('counts a whole /64 of IPv6 as one customer', () => {
   const key = limitKeyOfAddress('2001:db8:1:2::1')
   assert.equal(key, limitKeyOfAddress('2001:0db8:0001:0002:ffff:ffff:ffff:ffff'))
   assert.notEqual(key, limitKeyOfAddress('2001:db8:1:3::1'))
-  assert.equal(limitKeyOfAddress('::1'), '0:0:0:0::/64')
+  assert.equal(limitKeyOfAddress('::1'), '127.0.0.1')
 })

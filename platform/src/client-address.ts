@@ -29,9 +29,10 @@ export function limitKeyOfAddress(address: string): string {
   return `${expandIpv6(plain).slice(0, 4).join(':')}::/64`
 }
 
-/** `::ffff:192.0.2.1` is 192.0.2.1; zone ids and letter case don't count. */
+/** `::ffff:192.0.2.1` is 192.0.2.1; this machine is 127.0.0.1 by either protocol; zone ids and letter case don't count. */
 function plainAddress(address: string): string {
   const lower = address.toLowerCase().split('%', 1)[0]!
+  if (lower === '::1') return '127.0.0.1'
   return lower.startsWith('::ffff:') && lower.includes('.') ? lower.slice(7) : lower
 }
 
