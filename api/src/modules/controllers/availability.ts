@@ -1,29 +1,42 @@
 /** How much of the time controllers were connected, counted from their sessions. */
 import type { Sequelize } from 'sequelize'
-import { firstRow, rows } from '#src/kernel/rows.ts'
+import { rows } from '#src/kernel/rows.ts'
 
-export const DAY_MS = 86_400_000
+const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
-/** Share of `from`…`to` that one controller was connected, 0…1; overlapping sessions count once. */
-export async function onlineShare(
+const SHORTEST_MS = 60_000
+
+/**
+ * Share of the last 24 hours, or of the time since its activation, that each controller was connected, 0…1, by its id:
+ * one query for all of them; overlapping sessions count once. Null for one that is not active or younger than a minute.
+ */
+export async function sharesOfDay(
   db: Sequelize,
-  controllerId: string,
-  from: Date,
-  to: Date,
-): Promise<number> {
-  const row = await firstRow<{ seconds: number }>(
+  controllers: readonly { readonly id: string; readonly activatedAt: Date | null }[],
+  now: Date,
+): Promise<ReadonlyMap<string, number | null>> {
+  const to = now.getTime()
+  const asked = controllers
+    .map(({ id, activatedAt }) => ({ id, from: Math.max(activatedAt?.getTime() ?? to, to - DAY_MS) }))
+    .filter(({ from }) => to - from >= SHORTEST_MS)
+  const shares = new Map<string, number | null>(controllers.map(({ id }) => [id, null]))
+  if (asked.length === 0) return shares
+  const found = await rows<{ id: string; share: number }>(
     db,
-    `SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::float8 AS seconds
-     FROM (SELECT unnest(range_agg(tstzrange(greatest(connected_at, $from),
-             least(coalesce(disconnected_at, $to), $to)))) AS span
-           FROM controller_sessions
-           WHERE controller_id = $controllerId AND connected_at < $to
-             AND coalesce(disconnected_at, $to) > $from
-             AND coalesce(disconnected_at, $to) >= connected_at) spans`,
-    { controllerId, from, to },
+    `SELECT ask.id, least(1, coalesce(online.seconds, 0) / extract(epoch FROM $to::timestamptz - since))::float8 AS share
+     FROM unnest($ids::uuid[], $froms::timestamptz[]) AS ask (id, since)
+     CROSS JOIN LATERAL (
+       SELECT sum(extract(epoch FROM upper(span) - lower(span))) AS seconds
+       FROM (SELECT unnest(range_agg(tstzrange(greatest(connected_at, since),
+               least(coalesce(disconnected_at, $to), $to)))) AS span
+             FROM controller_sessions
+             WHERE controller_id = ask.id AND connected_at < $to AND coalesce(disconnected_at, $to) > since
+               AND coalesce(disconnected_at, $to) >= connected_at) spans) online`,
+    { ids: asked.map(({ id }) => id), froms: asked.map(({ from }) => new Date(from).toISOString()), to: now },
   )
-  return Math.min(1, (row!.seconds * 1_000) / (to.getTime() - from.getTime()))
+  for (const { id, share } of found) shares.set(id, share)
+  return shares
 }
 
 /**

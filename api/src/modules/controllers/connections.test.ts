@@ -176,6 +176,30 @@ suite('connections of controllers', () => {
     assert.ok(Math.abs(share - 0.2) < 0.001, String(share))
   })
 
+  test('the list shows the availability of each of its rows, read at once', async () => {
+    const { user, id } = await owned()
+    const second = await under.buildController(user)
+    under.advance(8 * 3_600_000)
+    const fresh = await under.buildController(user)
+    const { userId } = user
+    const token = await under.controllers.tokens.createToken({ userId, remoteAddress: '192.0.2.1', name: '' })
+    await accept(connected(id, 10, now() - 2 * 3_600_000))
+    const { db } = under.kernel
+    const options = Reflect.get(db, 'options') as { logging: false | (() => void) }
+    let statements = 0
+    options.logging = () => {
+      statements++
+    }
+    const { items } = await under.controllers.service.list(userId, { sort: 'name', limit: 50 })
+    options.logging = false
+    assert.equal(statements, 2)
+    const shares = new Map(items.map((item) => [item.id, item.availability24h]))
+    assert.ok(Math.abs(shares.get(id)! - 0.25) < 0.001, String(shares.get(id)))
+    assert.equal(shares.get(second.id), 0)
+    assert.equal(shares.get(fresh.id), null)
+    assert.equal(shares.get(token.controller.id), null)
+  })
+
   test('the summary counts states and tags, and the hours of the last day', async () => {
     const { user, id } = await owned()
     const actor = { userId: user.userId, remoteAddress: '192.0.2.1' }

@@ -48,6 +48,13 @@ export const Controller = z.object({
 })
 export type Controller = z.infer<typeof Controller>
 
+/** As the list shows it. */
+export const ListedController = Controller.extend({
+  /** Share of the last 24 hours that it was connected; null when it is not active or younger than a minute. */
+  availability24h: z.number().nullable(),
+})
+export type ListedController = z.infer<typeof ListedController>
+
 /** What the person confirms before claiming: RFC 8628 section 5.4. */
 export const ClaimPreview = z.object({
   model: z.string().nullable(),
@@ -106,7 +113,7 @@ export const controllers = contract('controllers', {
         .default('name'),
     }),
     status: 200,
-    response: page(Controller),
+    response: page(ListedController),
   }),
   summary: route({
     method: 'GET',

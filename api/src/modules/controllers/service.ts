@@ -9,8 +9,8 @@ import type { Kernel } from '#src/kernel/module.ts'
 import { requirePermission } from '#src/kernel/permissions.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import type { ControllerAccess } from './access.ts'
-import { availabilityByHour, DAY_MS, onlineShare } from './availability.ts'
-import type { Controller, controllers } from './contract.ts'
+import { availabilityByHour, sharesOfDay } from './availability.ts'
+import type { Controller, controllers, ListedController } from './contract.ts'
 import type { Records } from './credentials.ts'
 import { planList } from './list.ts'
 import type { ListQuery } from './list.ts'
@@ -33,7 +33,7 @@ export interface Actor {
 export type CountQueued = (controllerId: string) => Promise<number>
 
 export interface ControllersService {
-  list(userId: string, query: ListQuery): Promise<{ items: Controller[]; nextCursor: string | null }>
+  list(userId: string, query: ListQuery): Promise<{ items: ListedController[]; nextCursor: string | null }>
   summary(userId: string): Promise<Summary>
   /** Here and below: `not_found` when the person can't see it, `forbidden` when the role is too low. */
   get(userId: string, id: string): Promise<Controller>
@@ -113,10 +113,11 @@ export function createControllersService(deps: {
          ORDER BY ${plan.orderBy} LIMIT $limit`,
         { userId, ...plan.bind, limit: query.limit + 1 },
       )
+      const shares = await sharesOfDay(db, found.slice(0, query.limit), kernel.clock())
       return toPage(
         found,
         query.limit,
-        (row) => presentController(row, row.role),
+        (row) => ({ ...presentController(row, row.role), availability24h: shares.get(row.id) ?? null }),
         (row) => encodeCursor(query.sort, [row.sortValue, row.id]),
       )
     },
@@ -220,7 +221,6 @@ export function createControllersService(deps: {
 
     async status(userId, id) {
       const row = await find(userId, id, 'controllers.read')
-      const now = kernel.clock()
       const sessions = await lastSessions(id)
       const open =
         row.status === 'online' ? sessions.find((session) => session.disconnectedAt === null) : undefined
@@ -235,7 +235,7 @@ export function createControllersService(deps: {
           disconnectedAt: iso(session.disconnectedAt),
         })),
         queuedCommands: await deps.countQueued(id),
-        availability24h: await shareOfDay(row, now),
+        availability24h: (await sharesOfDay(db, [row], kernel.clock())).get(id) ?? null,
       }
     },
 
@@ -277,11 +277,5 @@ export function createControllersService(deps: {
        FROM controller_sessions WHERE controller_id = $controllerId ORDER BY connected_at DESC, epoch DESC LIMIT 20`,
       { controllerId },
     )
-  }
-
-  async function shareOfDay(row: ControllerRow, now: Date): Promise<number | null> {
-    if (row.activatedAt === null) return null
-    const from = new Date(Math.max(row.activatedAt.getTime(), now.getTime() - DAY_MS))
-    return now.getTime() - from.getTime() < 60_000 ? null : onlineShare(db, row.id, from, now)
   }
 }
