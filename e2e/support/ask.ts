@@ -17,6 +17,9 @@ export interface Answer {
   readonly text: string
 }
 
+/** An answer that has no end is a failure as well: a stream where none was expected. */
+const TIMEOUT_MS = 15_000
+
 /** One request to the public port on a connection of its own; redirects are not followed. */
 export function ask(port: number, { path, method = 'GET', host, headers, body }: Ask): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -26,6 +29,7 @@ export function ask(port: number, { path, method = 'GET', host, headers, body }:
       path,
       method,
       agent: false,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
       headers: { host: host ?? `localhost:${port}`, ...headers },
     })
     call.once('error', reject)
