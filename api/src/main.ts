@@ -1,6 +1,6 @@
 /** One process of the API, in the role that ROLE names: `api` answers requests, `worker` does what they left to do. */
 import { ConfigError, handleHelp } from '@wmoc/platform/config'
-import { createLogger } from '@wmoc/platform/log'
+import { captureConsole, createLogger } from '@wmoc/platform/log'
 import { compose } from './compose.ts'
 import { apiConfig } from './config.ts'
 
@@ -11,6 +11,7 @@ const log = createLogger({
   level: config.LOG_LEVEL,
   format: config.LOG_FORMAT ?? (config.NODE_ENV === 'production' ? 'json' : 'pretty'),
 })
+captureConsole(log)
 const composition = compose(config, { log })
 if (config.ROLE === 'api') composition.addApi()
 else composition.addWorker()

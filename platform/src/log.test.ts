@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
-import { createLogger, type LoggerOptions } from './log.ts'
+import { captureConsole, createLogger, type LoggerOptions } from './log.ts'
 
 function capture(options: Partial<LoggerOptions> = {}) {
   let text = ''
@@ -74,4 +74,22 @@ test('uses ECS names and leaves out what is below the level', () => {
   assert.equal(line['message'], 'this')
   assert.deepEqual(line['labels'], { count: 3 })
   assert.ok(!Number.isNaN(Date.parse(line['@timestamp'] as string)))
+})
+
+test('what packages write on the console becomes lines of the log', async () => {
+  const { log, lines } = capture()
+  const undo = captureConsole(log)
+  try {
+    console.warn('killing %s\r\n{"forged":1}', 'a connection')
+    console.error(new Error('broken'))
+    process.emitWarning('old', 'DeprecationWarning')
+    await new Promise((resolve) => setImmediate(resolve))
+  } finally {
+    undo()
+  }
+  const records = lines().map((line) => JSON.parse(line) as Record<string, string>)
+  assert.equal(records.length, 3)
+  assert.equal(records[0]!['message'], String.raw`killing a connection\u000d\u000a{"forged":1}`)
+  assert.match(records[1]!['message']!, /^Error: broken/)
+  assert.equal(records[2]!['error.type'], 'DeprecationWarning')
 })

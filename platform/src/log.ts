@@ -2,6 +2,7 @@
  * Logging by winston: one JSON object a line with ECS field names in production, readable text in development.
  * Strings from outside can neither forge a line nor carry a terminal escape, and a line has a bounded size.
  */
+import { format } from 'node:util'
 import winston from 'winston'
 
 /** What a line is about: a closed set, so that a filter can rely on it. */
@@ -85,6 +86,26 @@ export function createLogger(options: LoggerOptions): Logger {
     }
   }
   return make({})
+}
+
+/**
+ * What packages write on the console, and Node's own warnings, become lines of the log. For a process's main, once; the
+ * answer undoes it.
+ */
+export function captureConsole(log: Logger): () => void {
+  const { warn, error } = console
+  const nodes = process.listeners('warning')
+  const onWarning = (warning: Error) => log.warn('lifecycle', 'Node warns', { error: warning })
+  Object.assign(console, {
+    warn: (...parts: unknown[]) => log.warn('lifecycle', format(...parts)),
+    error: (...parts: unknown[]) => log.error('lifecycle', format(...parts)),
+  })
+  process.removeAllListeners('warning').on('warning', onWarning)
+  return () => {
+    Object.assign(console, { warn, error })
+    process.off('warning', onWarning)
+    for (const listener of nodes) process.on('warning', listener)
+  }
 }
 
 interface LogRecord {

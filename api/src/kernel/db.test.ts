@@ -8,7 +8,7 @@ import { startPostgres } from '@wmoc/testkit/postgres'
 import { DataTypes } from 'sequelize'
 import { startApi } from '#src/testing/harness.ts'
 import type { TestApi } from '#src/testing/harness.ts'
-import { openMigratedDatabase } from '#src/testing/plain-rows.ts'
+import { openMigratedDatabase, quietLog } from '#src/testing/plain-rows.ts'
 import type { PlainDatabase } from '#src/testing/plain-rows.ts'
 import { waitFor } from '#src/testing/wait-for.ts'
 import { createDatabase } from './db.ts'
@@ -50,6 +50,30 @@ suite('F4: with a replica that lags', () => {
     const { controllers } = await under.internal('controllers/lookup', { ids: [id], labels: [] })
     assert.equal(controllers.length, 1)
   })
+})
+
+test('F4: connections that die at any moment are errors of their callers, never of the process', async () => {
+  const { db: killer, url, close } = await openMigratedDatabase()
+  const name = `victim ${process.pid}`
+  const victim = createDatabase({ url, poolMax: 4, log: quietLog, applicationName: name })
+  const kill = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = $name AND state <> 'idle'`
+  const killing = setInterval(() => void rows(killer, kill, { name }).catch(() => {}), 5)
+  const work = async () => {
+    for (let failed = 0; failed < 100;) {
+      failed += await victim
+        .transaction((transaction) => rows(victim, 'SELECT pg_sleep(0.002)', {}, transaction))
+        .then(
+          () => 0,
+          () => 1,
+        )
+    }
+  }
+  await Promise.all([work(), work(), work(), work()])
+  clearInterval(killing)
+  await waitFor(async () => (await rows(victim, 'SELECT 1', {}).catch(() => [])).length === 1)
+  await victim.close()
+  await close()
 })
 
 test('F4: with every replica away the primary answers reads', async () => {

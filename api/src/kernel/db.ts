@@ -38,7 +38,7 @@ export function createDatabase(options: DatabaseOptions): Sequelize {
   const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
   const db = new Sequelize({
     dialect: 'postgres',
-    dialectModule: pg,
+    dialectModule: Object.create(pg, { Client: { value: ListenedClient } }) as object,
     timezone: '+00:00',
     define: { underscored: true, timestamps: false },
     ...(replicas.length > 0
@@ -58,6 +58,17 @@ export function createDatabase(options: DatabaseOptions): Sequelize {
   })
   if (replicas.length > 0) routeReads(db, options.log)
   return db
+}
+
+/**
+ * Sequelize listens for errors of a connection a moment after it is open; one that the server ends in that moment would
+ * end the process. The statement that Sequelize opens with fails then, and the caller hears of it.
+ */
+class ListenedClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    this.on('error', () => {})
+  }
 }
 
 /** Runs a request whose plain reads may be served by a replica. Answers whether it wrote. */
