@@ -24,6 +24,9 @@ suite('routes of the ingress', () => {
     ['localhost', '/c/1/../../api', 'gateway'],
     ['localhost', '/tunnel?x', 'gateway'],
     ['localhost', '/tunnels', 'portal'],
+    ['localhost', '/metrics', 'nowhere'],
+    ['localhost', '/internal/jwks', 'nowhere'],
+    ['localhost', '/metrics-of-mine', 'portal'],
     ['abc-1.localhost:8080', '/api/meta', 'gateway'],
     ['evil.example', '/', null],
     ['localhost.evil.example', '/', null],
@@ -95,6 +98,14 @@ suite('the ingress', () => {
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '1'])
     const target = { host: '127.0.0.1', port: (backend.address() as AddressInfo).port }
     ingress.open({ api: target, gateway: target })
+  })
+
+  test('R4: what operators and processes ask is not here, not even as a page', async () => {
+    for (const path of ['/metrics', '/healthz', '/readyz', '/status', '/internal/jwks', '/debug/pprof']) {
+      const answer = await fetch(`http://localhost:${ingress.port}${path}`)
+      assert.equal(answer.status, 404, path)
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json; charset=utf-8')
+    }
   })
 
   test('passes status, reason, repeated headers and a large body through as they are', async () => {

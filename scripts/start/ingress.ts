@@ -24,7 +24,10 @@ export interface Ingress {
   stop(graceMs?: number): Promise<void>
 }
 
-type Route = 'api' | 'gateway' | 'portal'
+type Route = 'api' | 'gateway' | 'portal' | 'nowhere'
+
+/** What processes tell operators and each other on listeners of their own: never here, not even as the portal's page. */
+const INTERNAL = /^\/(?:healthz|readyz|metrics|status|internal|debug)(?:\/|$)/
 
 /** Where a request goes. `host` is the Host header; null: no host of ours. */
 export function routeOf(host: string, url: string): Route | null {
@@ -34,7 +37,7 @@ export function routeOf(host: string, url: string): Route | null {
   const path = url.split('?', 1)[0]!
   if (path === '/api' || path.startsWith('/api/')) return 'api'
   if (path === '/c' || path.startsWith('/c/') || path === '/tunnel') return 'gateway'
-  return 'portal'
+  return INTERNAL.test(path) ? 'nowhere' : 'portal'
 }
 
 /** What is wrong with a request that Node's parser let through; null: nothing. */
@@ -71,6 +74,7 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
     }
     const route = routeOf(request.headers.host!, request.url!)
     if (!route) return refuse(response, appError('misdirected'))
+    if (route === 'nowhere') return refuse(response, appError('not_found'))
     if (!targets) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
     if (route === 'portal') return options.portal(request, response)
     forward(agent, request, response, targets[route])

@@ -1,6 +1,6 @@
 /** The gateway process. */
 import { ConfigError, handleHelp } from '@wmoc/platform/config'
-import { createLogger } from '@wmoc/platform/log'
+import { captureConsole, createLogger } from '@wmoc/platform/log'
 import { composeGateway } from './compose.ts'
 import { config } from './config.ts'
 
@@ -10,6 +10,7 @@ try {
   const settings = config.load()
   const format = settings.LOG_FORMAT ?? (settings.NODE_ENV === 'production' ? 'json' : 'pretty')
   const log = createLogger({ process: 'gateway', level: settings.LOG_LEVEL, format })
+  captureConsole(log)
   log.debug('config', 'configuration', config.redact(settings))
   const gateway = composeGateway(settings, log)
   gateway.lifecycle.add('ready line', {

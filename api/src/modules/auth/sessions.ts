@@ -81,8 +81,52 @@ export function createSessions({
       transaction,
     )
     const ids = ended.map(({ id }) => id)
-    if (ids.length > 0) notifyGateway({ type: 'session_ended', sessionIds: ids }, transaction)
+    if (ids.length === 0) return ids
+    await audit.record(
+      {
+        workspaceId: null,
+        actorId: target.userId,
+        action: 'session.ended',
+        target: `user ${target.userId}`,
+        after: { sessions: ids, reason },
+      },
+      transaction,
+    )
+    notifyGateway({ type: 'session_ended', sessionIds: ids }, transaction)
     return ids
+  }
+
+  async function open(userId: string, place: Place, transaction: Transaction): Promise<Opened> {
+    const refreshToken = randomToken(32)
+    const now = clock()
+    const sessionId = uuidv7(now.getTime())
+    await rows(
+      db,
+      `INSERT INTO sessions (id, user_id, refresh_hash, rotated_at, user_agent, remote_address, created_at,
+         last_used_at, expires_at)
+       VALUES ($sessionId, $userId, $hash, $now, $userAgent, $remoteAddress, $now, $now, $expiresAt)`,
+      {
+        sessionId,
+        userId,
+        hash: sha256Hex(refreshToken),
+        now,
+        userAgent: place.userAgent,
+        remoteAddress: place.remoteAddress,
+        expiresAt: new Date(now.getTime() + SESSION_TTL_MS),
+      },
+      transaction,
+    )
+    await audit.record(
+      {
+        workspaceId: null,
+        actorId: userId,
+        action: 'session.opened',
+        target: `session ${sessionId}`,
+        remoteAddress: place.remoteAddress,
+      },
+      transaction,
+    )
+    return { userId, sessionId, refreshToken }
   }
 
   async function advance(
@@ -149,28 +193,8 @@ export function createSessions({
 
   return {
     end,
-    async open(userId, place, transaction) {
-      const refreshToken = randomToken(32)
-      const now = clock()
-      const sessionId = uuidv7(now.getTime())
-      await rows(
-        db,
-        `INSERT INTO sessions (id, user_id, refresh_hash, rotated_at, user_agent, remote_address, created_at,
-           last_used_at, expires_at)
-         VALUES ($sessionId, $userId, $hash, $now, $userAgent, $remoteAddress, $now, $now, $expiresAt)`,
-        {
-          sessionId,
-          userId,
-          hash: sha256Hex(refreshToken),
-          now,
-          userAgent: place.userAgent,
-          remoteAddress: place.remoteAddress,
-          expiresAt: new Date(now.getTime() + SESSION_TTL_MS),
-        },
-        transaction,
-      )
-      return { userId, sessionId, refreshToken }
-    },
+    open: (userId, place, transaction) =>
+      transaction ? open(userId, place, transaction) : db.transaction((own) => open(userId, place, own)),
     rotate: (refreshToken, place) =>
       db.transaction(async (transaction) => {
         const hash = sha256Hex(refreshToken)

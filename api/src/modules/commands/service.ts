@@ -100,6 +100,22 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
     )
   }
 
+  /** The name is written down, the parameters are not: they may hold a secret. */
+  async function record(
+    userId: string,
+    command: Changed,
+    action: string,
+    after: object | undefined,
+    transaction: Transaction,
+  ): Promise<void> {
+    const { workspaceId, controllerId, id } = command
+    const target = `controller:${controllerId}`
+    await kernel.audit.record(
+      { workspaceId, actorId: userId, action, target, after: { command: id, ...after } },
+      transaction,
+    )
+  }
+
   /** Serialises senders of one controller, so that the bound on its queue is exact. */
   async function lockController(controllerId: string, transaction: Transaction): Promise<string> {
     const row = await firstRow<{ workspaceId: string }>(
@@ -158,6 +174,7 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           transaction,
         )
         await emit([command], transaction)
+        await record(userId, command, 'command.queued', { name: body.name }, transaction)
         kernel.notifyGateway({ type: 'commands_queued', controllerId }, transaction)
         return presentCommand(await find(controllerId, command.id, transaction))
       })
@@ -200,9 +217,12 @@ export function createCommandsService(deps: { kernel: Kernel; access: AccessChec
           { commandId, controllerId, now: kernel.clock() },
           transaction,
         )
-        if (withdrawn !== null) return emit([withdrawn], transaction, 'withdrawn')
-        await find(controllerId, commandId, transaction)
-        throw appError('command_already_sent')
+        if (withdrawn === null) {
+          await find(controllerId, commandId, transaction)
+          throw appError('command_already_sent')
+        }
+        await emit([withdrawn], transaction, 'withdrawn')
+        await record(userId, withdrawn, 'command.withdrawn', undefined, transaction)
       })
     },
 
