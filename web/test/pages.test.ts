@@ -73,7 +73,7 @@ after(async () => {
   await portal?.close()
 })
 
-suite('every page is accessible, quiet and fits', { concurrency: 4 }, () => {
+suite('O17: every page is accessible, quiet and fits', { concurrency: 4 }, () => {
   for (const look of LOOKS) {
     test(`signed out, ${look.theme}, ${look.locale}`, async () => {
       const visit = await portal.visit(look)
