@@ -1,4 +1,5 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+import { listTexts, withTexts } from '#src/i18n/use-i18n.ts'
 import { useSession } from '#src/session/use-session.ts'
 import { keepClaim } from '#src/activate/pending-claim.ts'
 import GuestShell from '#src/shell/GuestShell.vue'
@@ -74,7 +75,7 @@ const signedIn: RouteRecordRaw[] = [
   {
     path: 'controllers',
     name: 'controllers',
-    component: () => import('#src/controllers/ControllersPage.vue'),
+    component: () => withTexts(listTexts, import('#src/controllers/ControllersPage.vue')),
     meta: { title: 'controllers.title' },
   },
   {

@@ -10,6 +10,9 @@ export const CommandInput = commands.routes.send.body
   .omit({ params: true })
   .extend({ params: z.string().transform((text, context) => parseParams(text, context)) })
 
+/** What a person has typed, as the server takes it. */
+export type CommandBody = z.output<typeof CommandInput>
+
 function parseParams(text: string, context: z.RefinementCtx) {
   if (text.trim() === '') return {}
   if (new TextEncoder().encode(text).length > MAX_BYTES) {

@@ -8,6 +8,7 @@ import { applyEvent } from '#src/live/apply-event.ts'
 import { keys } from '#src/live/keys.ts'
 import { api } from '#src/session/api.ts'
 import { useErrorText } from '#src/ui/use-error-text.ts'
+import type { CommandBody } from './command-input.ts'
 
 export function useCommands(id: () => string) {
   const queries = useQueryClient()
@@ -39,7 +40,12 @@ export function useCommands(id: () => string) {
     items: computed(() => query.data.value?.pages.flatMap((page) => page.items) ?? []),
     cancel,
     /** A command just sent is shown at once; its events say the rest. */
-    sent(command: Command) {
+    async send(body: CommandBody, key: string) {
+      const command = await api.commands.send({
+        params: { id: id() },
+        body,
+        headers: { 'idempotency-key': key },
+      })
       applyEvent(queries, { type: 'command.changed', controllerId: id(), command })
     },
   }

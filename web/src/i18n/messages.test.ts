@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { ERRORS } from '@wmoc/platform/errors'
 import { en } from './en.ts'
+import { listEn } from './list-en.ts'
+import { listRu } from './list-ru.ts'
 import { pluralRu } from './plural-ru.ts'
 import { ru } from './ru.ts'
 
@@ -17,8 +19,8 @@ function flat(tree: Tree, prefix = ''): Map<string, string> {
   )
 }
 
-const english = flat(en)
-const russian = flat(ru)
+const english = new Map([...flat(en), ...flat(listEn)])
+const russian = new Map([...flat(ru), ...flat(listRu)])
 const names = (text: string) => new Set(text.match(/\{\w+\}/g) ?? [])
 
 suite('texts', () => {

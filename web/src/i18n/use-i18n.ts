@@ -22,6 +22,24 @@ export const i18n = createI18n({
   fallbackWarn: false,
 })
 
+type Loaders = Record<Locale, () => Promise<object>>
+const later = new Set<Loaders>()
+
+export const listTexts: Loaders = {
+  en: async () => (await import('./list-en.ts')).listEn,
+  ru: async () => (await import('./list-ru.ts')).listRu,
+}
+
+/** A page together with texts that only it shows, in the language of now and in each that is chosen afterwards. */
+export async function withTexts<T>(texts: Loaders, page: Promise<T>): Promise<T> {
+  const locale = i18n.global.locale.value
+  if (!later.has(texts)) {
+    i18n.global.mergeLocaleMessage(locale, await texts[locale]())
+    later.add(texts)
+  }
+  return page
+}
+
 /** What the person chose, else what the browser asks for, else English. */
 export function preferredLocale(): Locale {
   const stored = readStored(KEY)
@@ -35,7 +53,9 @@ export function preferredLocale(): Locale {
 
 /** Loads the language, shows it, and remembers it. */
 export async function setLocale(locale: Locale): Promise<void> {
+  const parts = await Promise.all([...later].map((texts) => texts[locale]()))
   i18n.global.setLocaleMessage(locale, await loaders[locale]())
+  for (const part of parts) i18n.global.mergeLocaleMessage(locale, part)
   i18n.global.locale.value = locale
   document.documentElement.lang = locale
   store(KEY, locale)
