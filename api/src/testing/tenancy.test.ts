@@ -34,6 +34,7 @@ interface Owned {
   readonly commandId: string
   readonly notificationId: string
   readonly sessionId: string
+  readonly viewId: string
 }
 
 suite('U9: a second person', () => {
@@ -108,6 +109,9 @@ async function build(under: TestApi, owner: TestUser): Promise<Owned> {
   const { id: controllerId } = await under.buildController(owner, { name: 'Boiler' })
   const client = under.client(owner)
   const command = await client.commands.send({ params: { id: controllerId }, body: { name: 'reboot' } })
+  const view = await client.controllers.createView({
+    body: { name: 'Mine', filters: { q: 'Boiler', status: null, tags: [], sort: 'name' } },
+  })
   const notificationId = uuidv7()
   await rows(
     under.api.kernel.db,
@@ -115,7 +119,7 @@ async function build(under: TestApi, owner: TestUser): Promise<Owned> {
      VALUES ($id, $userId, $workspaceId, 'controller_claimed', 'T', 'M', 'test', now())`,
     { id: notificationId, userId: owner.userId, workspaceId: owner.workspaceId },
   )
-  return { controllerId, commandId: command.id, notificationId, sessionId: owner.sessionId }
+  return { controllerId, commandId: command.id, notificationId, sessionId: owner.sessionId, viewId: view.id }
 }
 
 /** The owner's ids in the places of the path, or ids of nobody. */
@@ -126,12 +130,13 @@ function paramsOf(route: RouteDescription, owned: Owned | null): Record<string, 
     notifications: owned?.notificationId,
     auth: owned?.sessionId,
   }
+  const byName: Record<string, string | undefined> = { commandId: owned?.commandId, viewId: owned?.viewId }
   const names = [...route.path.matchAll(/:([A-Za-z]+)/g)].map(([, name]) => name ?? '')
   return Object.fromEntries(
     names.map((name) => {
-      assert.ok(name === 'id' || name === 'commandId', `no fixture for :${name} of ${route.path}`)
+      const value = name === 'id' ? byKind[kind] : name in byName ? byName[name] : null
+      assert.notEqual(value, null, `no fixture for :${name} of ${route.path}`)
       if (owned === null) return [name, uuidv7()]
-      const value = name === 'commandId' ? owned.commandId : byKind[kind]
       assert.ok(value, `no fixture for ${route.path}`)
       return [name, value]
     }),

@@ -93,6 +93,27 @@ export const Activation = z.discriminatedUnion('kind', [
 ])
 export type Activation = z.infer<typeof Activation>
 
+const Sort = z.enum([
+  'name',
+  '-name',
+  'lastSeenAt',
+  '-lastSeenAt',
+  'createdAt',
+  '-createdAt',
+  'status',
+  '-status',
+])
+const SearchText = z.string().trim().max(100)
+
+/** A view of the list that a person keeps: what the list's query says, under a name. */
+export const NewView = z.strictObject({
+  name: z.string().trim().min(1).max(60),
+  filters: z.strictObject({ q: SearchText, status: ControllerStatus.nullable(), tags: Tags, sort: Sort }),
+})
+export type NewView = z.infer<typeof NewView>
+export const SavedView = NewView.extend({ id: Id, createdAt: Timestamp })
+export type SavedView = z.infer<typeof SavedView>
+
 const id = z.object({ id: Id })
 
 export const controllers = contract('controllers', {
@@ -104,13 +125,11 @@ export const controllers = contract('controllers', {
     query: z.object({
       ...pageQuery,
       /** Part of the name, MAC, model or a tag. */
-      q: z.string().trim().max(100).optional(),
+      q: SearchText.optional(),
       status: ControllerStatus.optional(),
       /** Repeatable; all must be there. */
       tag: z.union([Tag, Tags]).optional(),
-      sort: z
-        .enum(['name', '-name', 'lastSeenAt', '-lastSeenAt', 'createdAt', '-createdAt', 'status', '-status'])
-        .default('name'),
+      sort: Sort.default('name'),
     }),
     status: 200,
     response: page(ListedController),
@@ -155,6 +174,34 @@ export const controllers = contract('controllers', {
     status: 200,
     response: ClaimPreview,
     errors: ['code_invalid'],
+  }),
+  listViews: route({
+    method: 'GET',
+    path: '/api/controllers/views',
+    summary: 'My views of the list, by name',
+    access: 'user',
+    status: 200,
+    response: z.object({ items: z.array(SavedView) }),
+  }),
+  createView: route({
+    method: 'POST',
+    path: '/api/controllers/views',
+    summary: 'Keep a view of the list under a name',
+    description: 'A person has at most 50, each with a name of its own: else 409.',
+    access: 'user',
+    rateLimit: 'write',
+    body: NewView,
+    status: 201,
+    response: SavedView,
+    errors: ['conflict'],
+  }),
+  removeView: route({
+    method: 'DELETE',
+    path: '/api/controllers/views/:viewId',
+    summary: 'Forget a view of the list',
+    access: 'user',
+    params: z.object({ viewId: Id }),
+    status: 204,
   }),
   get: route({
     method: 'GET',

@@ -19,6 +19,7 @@ import type { ControllersService, CountQueued } from './service.ts'
 import { createWorkspaceLimits } from './tier-limits.ts'
 import { createTokenActivation } from './tokens.ts'
 import type { TokenActivation } from './tokens.ts'
+import { createControllerViews } from './views.ts'
 
 /** What other modules and the gateway's calls rest on. */
 export interface ControllersModule extends Module {
@@ -54,11 +55,12 @@ export function createControllersModule(
     records,
   })
   const service = createControllersService({ kernel, Controller, access, records, countQueued })
+  const views = createControllerViews(kernel)
   const connections = createConnections(kernel)
   const upkeep = createControllerUpkeep(kernel)
   return {
     name: 'controllers',
-    routes: [{ contract: controllers, handlers: controllerHandlers({ service, tokens, codes }) }],
+    routes: [{ contract: controllers, handlers: controllerHandlers({ service, tokens, codes, views }) }],
     register: () => registerControllerJobs(kernel, upkeep, connections),
     access,
     service,

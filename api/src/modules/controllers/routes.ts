@@ -4,14 +4,16 @@ import type { controllers } from './contract.ts'
 import { etagOf } from './service.ts'
 import type { Actor, ControllersService } from './service.ts'
 import type { TokenActivation } from './tokens.ts'
+import type { ControllerViews } from './views.ts'
 
 /** Contract → services. */
 export function controllerHandlers(deps: {
   service: ControllersService
   tokens: TokenActivation
   codes: CodeActivation
+  views: ControllerViews
 }): Handlers<typeof controllers> {
-  const { service, tokens, codes } = deps
+  const { service, tokens, codes, views } = deps
   return {
     list: ({ query }, context) => service.list(caller(context).userId, query),
     summary: (_, context) => service.summary(caller(context).userId),
@@ -21,6 +23,12 @@ export function controllerHandlers(deps: {
       return { kind: 'claimed', controller: await codes.confirm(code, name, actor) }
     },
     previewClaim: ({ body }, context) => codes.preview(body.code, actorOf(context)),
+    listViews: async (_, context) => ({ items: await views.list(caller(context).userId) }),
+    createView: ({ body }, context) => views.create(caller(context).userId, body),
+    async removeView({ params }, context) {
+      await views.remove(caller(context).userId, params.viewId)
+      return undefined
+    },
     async get({ params }, context) {
       const controller = await service.get(caller(context).userId, params.id)
       context.setHeader('etag', etagOf(controller))
