@@ -179,3 +179,58 @@ suite('controllers chosen in the list', () => {
     )
   })
 })
+
+suite('views of the list', () => {
+  test('are saved from what is shown, opened by their link, and forgotten with a way back', async () => {
+    const { page } = visit
+    const views = page.getByRole('navigation', { name: 'Saved views' })
+    await visit.go('/controllers?q=Alph&sort=-name')
+    await page.getByRole('button', { name: 'Save this view' }).click()
+    await dialog().getByRole('button', { name: 'Save' }).click()
+    await dialog().getByText('From 1 to 60 characters.').waitFor()
+    await dialog().getByLabel('Name of the view').fill('The first')
+    await holdsToAxe()
+    await dialog().getByRole('button', { name: 'Save' }).click()
+    await views.getByRole('link', { name: 'The first' }).waitFor()
+    assert.equal(await views.getByRole('link', { name: 'The first' }).getAttribute('aria-current'), 'true')
+    assert.equal(await page.getByRole('button', { name: 'Save this view' }).count(), 0)
+
+    await views.getByRole('link', { name: 'All' }).click()
+    await page.waitForURL((url) => url.search === '')
+    await box('Beta').waitFor()
+    await page.reload()
+    await views.getByRole('link', { name: 'The first' }).click()
+    await page.waitForURL('**/controllers?q=Alph&sort=-name')
+    await box('Beta').waitFor({ state: 'detached' })
+    assert.equal(await page.getByRole('searchbox').inputValue(), 'Alph')
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 800 })
+      await holdsToAxe()
+      await page.screenshot({ path: artefact('screens', `views-${width}.png`) })
+    }
+    await page.setViewportSize({ width: 1280, height: 800 })
+
+    await page.getByRole('button', { name: 'Forget the view The first' }).click()
+    await views.waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await views.getByRole('link', { name: 'The first' }).waitFor()
+    assert.equal((await owner.api.controllers.listViews()).items.length, 1)
+  })
+
+  test('have names of their own', async () => {
+    const { page } = visit
+    await visit.go('/controllers?status=pending')
+    await page.getByRole('button', { name: 'Save this view' }).click()
+    await dialog().getByLabel('Name of the view').fill('the FIRST')
+    await dialog().getByRole('button', { name: 'Save' }).click()
+    await dialog().getByText('You have a view of this name already.').waitFor()
+    await dialog().getByLabel('Name of the view').fill('Waiting')
+    await dialog().getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('link', { name: 'Waiting' }).waitFor()
+    // The refusal was meant.
+    assert.deepEqual(
+      visit.problems.filter((text) => !/\b40[39]\b/.test(text)),
+      [],
+    )
+  })
+})

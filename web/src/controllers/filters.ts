@@ -1,5 +1,5 @@
 /** What a list shows and in which order, as it stands in the address. Pure. */
-import type { ControllerStatus } from '@wmoc/api/contracts/controllers'
+import type { ControllerStatus, SavedView } from '@wmoc/api/contracts/controllers'
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 
 export const STATUSES = ['online', 'offline', 'pending'] as const satisfies readonly ControllerStatus[]
@@ -24,8 +24,17 @@ export function filtersOf(query: LocationQuery): Filters {
   }
 }
 
+/** As a kept view has them; the order of its tags says nothing. */
+export type ViewFilters = Filters | SavedView['filters']
+
+export function isSameView(one: ViewFilters, other: ViewFilters): boolean {
+  const textOf = ({ q, status, tags, sort }: ViewFilters) =>
+    JSON.stringify([q, status, [...tags].toSorted(), sort])
+  return textOf(one) === textOf(other)
+}
+
 /** The shortest address that says the same. */
-export function queryOf(filters: Filters): LocationQueryRaw {
+export function queryOf(filters: ViewFilters): LocationQueryRaw {
   return {
     ...(filters.q === '' ? {} : { q: filters.q }),
     ...(filters.status === null ? {} : { status: filters.status }),

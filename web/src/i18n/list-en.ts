@@ -56,4 +56,16 @@ export const listEn = {
     '-createdAt': 'Newest first',
     status: 'Status',
   },
+  views: {
+    all: 'All',
+    name: 'Name of the view',
+    nameInvalid: 'From 1 to 60 characters.',
+    remove: 'Forget the view {name}',
+    removed: 'The view {name} is forgotten',
+    save: 'Save this view',
+    taken: 'You have a view of this name already.',
+    text: 'Search, filters and order, one tap away on all your devices.',
+    title: 'Saved views',
+    tooMany: 'You have 50 views already. Forget one first.',
+  },
 }

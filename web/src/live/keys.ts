@@ -4,6 +4,7 @@ export const keys = {
   controllers: ['controllers'] as const,
   lists: ['controllers', 'list'] as const,
   list: (filters: object) => ['controllers', 'list', filters] as const,
+  views: ['controllers', 'views'] as const,
   summary: ['controllers', 'summary'] as const,
   controller: (id: string) => ['controllers', 'one', id] as const,
   status: (id: string) => ['controllers', 'one', id, 'status'] as const,
