@@ -48,8 +48,7 @@ async function tagsOf(): Promise<Record<string, readonly string[]>> {
 }
 
 /** With no button half way to its colour under the pointer, and without the kit's toasts. */
-async function holdsToAxe(): Promise<void> {
-  const { page } = visit
+async function holdsToAxe({ page } = visit): Promise<void> {
   await page.mouse.move(0, 0)
   const closeToast = page.locator('[data-slot="viewport"] [data-slot="close"]')
   if ((await closeToast.count()) > 0) await closeToast.click()
@@ -233,4 +232,33 @@ suite('views of the list', () => {
       [],
     )
   })
+})
+
+test('the list in Russian, dark, on a phone: bar, questions and a change of language', async () => {
+  const other = await portal.visit({ theme: 'dark', locale: 'ru' }, { viewport: { width: 360, height: 740 } })
+  const { page } = other
+  await other.signIn(OWNER)
+  // Signing in has taken the account's language.
+  await page.evaluate(() => localStorage.setItem('wmoc.locale', 'ru'))
+  await page.goto('/controllers')
+  await page.getByRole('checkbox', { name: 'Выбрать все показанные: 3' }).click()
+  await page.getByText('Выбрано 3').waitFor()
+  await holdsToAxe(other)
+  await page.screenshot({ path: artefact('screens', 'bulk-ru-360.png') })
+  for (const name of ['Добавить метку', 'Снять метку', 'Отправить команду', 'Удалить']) {
+    await page.getByRole('group').getByRole('button', { name, exact: true }).click()
+    await page.getByRole('dialog').waitFor()
+    await holdsToAxe(other)
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+  }
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  )
+  assert.ok(overflow <= 0, `${overflow} px too wide`)
+  await page.keyboard.press('Control+k')
+  await page.getByRole('option', { name: 'English' }).click()
+  await page.getByText('3 chosen').waitFor()
+  assert.deepEqual(other.problems, [])
+  await other.close()
 })

@@ -33,10 +33,8 @@ export const listTexts: Loaders = {
 /** A page together with texts that only it shows, in the language of now and in each that is chosen afterwards. */
 export async function withTexts<T>(texts: Loaders, page: Promise<T>): Promise<T> {
   const locale = i18n.global.locale.value
-  if (!later.has(texts)) {
-    i18n.global.mergeLocaleMessage(locale, await texts[locale]())
-    later.add(texts)
-  }
+  later.add(texts)
+  i18n.global.mergeLocaleMessage(locale, await texts[locale]())
   return page
 }
 
