@@ -34,6 +34,7 @@ const OWN = ROUTES.filter(({ route }) => !route.path.includes('/:') && route.acc
 const BODIES: Readonly<Record<string, object>> = {
   'controllers.update': { name: 'Mine now', tags: ['stolen'] },
   'controllers.activate': { name: 'My own' },
+  'controllers.createView': { name: 'Mine', filters: { q: '', status: null, tags: [], sort: 'name' } },
   'controllers.previewClaim': { code: 'BCDFGHJK' },
   'commands.send': { name: 'reboot', params: {} },
   'auth.updateMe': { name: 'Stranger' },
@@ -53,7 +54,9 @@ suite('a second person', () => {
   let stranger: Person
   let device: OwnDevice
   let label: string
-  let owned: Readonly<Record<'controllerId' | 'commandId' | 'notificationId' | 'sessionId', string>>
+  let owned: Readonly<
+    Record<'controllerId' | 'commandId' | 'notificationId' | 'sessionId' | 'viewId', string>
+  >
   let ownersIds: string[]
 
   const callApi = (given: Ask) => ask(platform.stack.port, given)
@@ -111,7 +114,10 @@ suite('a second person', () => {
     device.simulator.report({ secret_metric: 1 })
     await eventually(async () => device.simulator.unacknowledged === 0, 'telemetry stored')
     const { sessionId } = await owner.api.auth.me()
-    return { controllerId: device.id, commandId, notificationId: notification!.id, sessionId }
+    const { id: viewId } = await owner.api.controllers.createView({
+      body: { name: 'A secret view', filters: { q: 'Boiler', status: null, tags: [], sort: 'name' } },
+    })
+    return { controllerId: device.id, commandId, notificationId: notification!.id, sessionId, viewId }
   }
 
   /** Count and hash of all rows, or of those that name one of these ids. */
@@ -150,11 +156,16 @@ suite('a second person', () => {
       notifications: owned.notificationId,
       auth: owned.sessionId,
     }
+    const byName: Record<string, string | undefined> = {
+      id: byKind[path.split('/')[2]!],
+      commandId: owned.commandId,
+      viewId: owned.viewId,
+    }
     const names = [...path.matchAll(/:([A-Za-z]+)/g)].map(([, name]) => name!)
     return Object.fromEntries(
       names.map((name) => {
-        const id = name === 'commandId' ? owned.commandId : byKind[path.split('/')[2]!]
-        assert.ok(id && ['id', 'commandId'].includes(name), `no fixture for :${name} of ${path}`)
+        const id = byName[name]
+        assert.ok(id, `no fixture for :${name} of ${path}`)
         return [name, isForeign ? id : uuidv7()]
       }),
     )
