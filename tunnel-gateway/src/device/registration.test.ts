@@ -45,8 +45,11 @@ suite('registration', () => {
     again.send({ type: 'register', token: 'token-1' })
     assert.equal((await again.next('error')).retryable, false)
     assert.equal((await again.closed).code, 4401)
-    const connected = harness.controlPlane.events.find((event) => event.type === 'connected')
-    assert.equal(connected?.type === 'connected' && connected.device.mac, 'AA:BB:CC:DD:EE:FF')
+    // Reports go out in batches, a moment after what they tell.
+    const connected = () => harness.controlPlane.events.find((event) => event.type === 'connected')
+    await until(() => connected() !== undefined)
+    const event = connected()
+    assert.equal(event?.type === 'connected' && event.device.mac, 'AA:BB:CC:DD:EE:FF')
   })
 
   test('without a secret shows a code and goes on by itself once a person confirmed it', async () => {
