@@ -2,6 +2,7 @@
 import { createAdminServer } from '@wmoc/platform/admin-server'
 import { createLifecycle } from '@wmoc/platform/lifecycle'
 import type { Lifecycle } from '@wmoc/platform/lifecycle'
+import { listen } from '@wmoc/platform/listen'
 import type { Logger } from '@wmoc/platform/log'
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
@@ -170,14 +171,9 @@ async function checkDatabase(db: Sequelize): Promise<void> {
 
 function listener(server: Server, port: number, host: string) {
   return {
-    start: () =>
-      new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(port, host, () => {
-          server.off('error', reject)
-          resolve()
-        })
-      }),
+    start: async () => {
+      await listen(server, { port, host })
+    },
     stop: () =>
       new Promise<void>((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)

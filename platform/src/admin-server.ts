@@ -1,6 +1,6 @@
 /** The listener for operators only: health, readiness with each dependency, metrics. Never behind the ingress. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listen } from './listen.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface AdminServer {
@@ -58,15 +58,8 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     get port() {
       return port
     },
-    start() {
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(options.port, options.host, () => {
-          server.off('error', reject)
-          port = (server.address() as AddressInfo).port
-          resolve()
-        })
-      })
+    async start() {
+      port = await listen(server, { port: options.port, host: options.host })
     },
     stop() {
       return new Promise((resolve) => {

@@ -1,9 +1,9 @@
 /** The embedded store as a server on loopback, for a machine without Redis: shared by all processes of one start. */
 import { createServer, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { createEmbeddedStoreCore } from './core/embedded-store.ts'
 import { lineReader, type Operation, WireRequest } from './embedded-store-wire.ts'
 import { safeEqual } from './ids.ts'
+import { listen } from './listen.ts'
 
 export interface EmbeddedStoreServer {
   start(): Promise<void>
@@ -118,16 +118,9 @@ export function createEmbeddedStoreServer(options: {
     get url() {
       return `embedded://${options.host}:${port}?token=${encodeURIComponent(options.token)}`
     },
-    start() {
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(options.port, options.host, () => {
-          server.off('error', reject)
-          port = (server.address() as AddressInfo).port
-          sweeper = setInterval(() => core.sweep(), SWEEP_MS).unref()
-          resolve()
-        })
-      })
+    async start() {
+      port = await listen(server, { port: options.port, host: options.host })
+      sweeper = setInterval(() => core.sweep(), SWEEP_MS).unref()
     },
     stop() {
       clearInterval(sweeper)

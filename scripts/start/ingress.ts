@@ -4,8 +4,9 @@
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { appError } from '@wmoc/platform/errors'
+import { listen } from '@wmoc/platform/listen'
 import { createForwardAgent, forward, forwardUpgrade, refuse, refuseUpgrade } from './forward.ts'
 import type { Target } from './forward.ts'
 
@@ -97,7 +98,7 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
   for (const host of options.hosts) {
     const server = createIngressServer(handle, handleUpgrade, sockets)
     try {
-      await listen(server, host, port)
+      port = await listen(server, { host, port, ipv6Only: true })
     } catch (error) {
       const isMissing = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(
         (error as NodeJS.ErrnoException).code ?? '',
@@ -107,7 +108,6 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
       throw error
     }
     servers.push(server)
-    port = (server.address() as AddressInfo).port
   }
 
   return {
@@ -155,14 +155,4 @@ function createIngressServer(
     socket.once('close', () => sockets.delete(socket))
   })
   return server
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, ipv6Only: true }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

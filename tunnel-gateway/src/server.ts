@@ -1,8 +1,8 @@
 /** The public HTTP server, hardened, and which listener a request belongs to. */
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { listen } from '@wmoc/platform/listen'
 import { refuseUpgrade } from './device/listener.ts'
 import type { TunnelListener } from './device/listener.ts'
 import { guardRequest } from './user/http-guard.ts'
@@ -92,15 +92,8 @@ export function createPublicServer(options: {
     get port() {
       return port
     },
-    start() {
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(options.port, options.host, 4_096, () => {
-          server.off('error', reject)
-          port = (server.address() as AddressInfo).port
-          resolve()
-        })
-      })
+    async start() {
+      port = await listen(server, { port: options.port, host: options.host, backlog: 4_096 })
     },
     stop() {
       return new Promise((resolve) => {
