@@ -8,6 +8,14 @@
 export interface Presence {
   readonly shard: string
   readonly epoch: number
+  /** The tunnel was sent away and its controller is expected back any moment, here or on another shard. */
+  readonly isMoving: boolean
+}
+
+/** One member of a group of processes that keep themselves alive in the store. */
+export interface Lease {
+  readonly id: string
+  readonly value: string
 }
 
 export interface LimitRule {
@@ -61,7 +69,15 @@ export interface Store {
   ): Promise<boolean[]>
   /** Removes the entry only if it is still this epoch's. */
   releasePresence(controllerId: string, epoch: number): Promise<boolean>
+  /** Marks the entry as moving, for `ttlMs` at most, only if it is still this epoch's. The next claim ends the mark. */
+  leavePresence(controllerId: string, epoch: number, ttlMs: number): Promise<boolean>
   getPresence(controllerIds: readonly string[]): Promise<(Presence | null)[]>
+
+  /** Keeps `id` in `group` for `ttlMs` from now, by the store's clock; a later call renews it and replaces `value`. */
+  keepLease(group: string, lease: Lease, ttlMs: number): Promise<void>
+  dropLease(group: string, id: string): Promise<void>
+  /** Members whose time has not run out, by id. */
+  leases(group: string): Promise<Lease[]>
 
   publish(channel: string, message: string): Promise<void>
   /** Messages sent while away are lost. Resolves once subscribed, be it after an outage; the answer ends it. */

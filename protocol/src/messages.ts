@@ -47,6 +47,15 @@ export const V1_LIMITS = {
   deadAfterMs: 75_000,
 } as const
 
+/**
+ * Features that a device may announce in `credentials.features`.
+ * - `overlap`: after `goaway` it opens its new tunnel before the old one ends, and finishes on the old what was begun there.
+ * - `follow`: it connects to `/tunnel?shard={shard}` when `goaway` names a shard; without it the address stays as it was.
+ * - `resume`: v2 only, it keeps its streams over a short loss of the connection.
+ */
+export const DEVICE_FEATURES = ['overlap', 'follow', 'resume'] as const
+export type DeviceFeature = (typeof DEVICE_FEATURES)[number]
+
 const mac = z
   .string()
   .regex(/^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$/, 'must look like AA:BB:CC:DD:EE:FF')
@@ -66,6 +75,8 @@ export const DeviceCredentials = z
     max_streams: z.int().min(1).max(V1_LIMITS.maxStreams).optional(),
     max_request_body: z.int().min(0).max(V1_LIMITS.maxRequestBody).optional(),
     max_req_header: z.int().min(128).max(V1_LIMITS.maxRequestHeader).optional(),
+    /** What the device can do beyond this dialect's minimum, see `DEVICE_FEATURES`; unknown names are ignored. */
+    features: z.array(z.string().max(30)).max(20).optional(),
   })
   .refine((value) => Object.keys(value).length <= V1_LIMITS.maxMetadataKeys, 'too many fields')
 export type DeviceCredentials = z.infer<typeof DeviceCredentials>
@@ -233,6 +244,8 @@ export const GoAway = z.object({
   reason: z.enum(['draining', 'restarting', 'rebalance', 'rotated']),
   /** The device reconnects after this many milliseconds; jitter is already in it. */
   reconnectAfterMs: z.int().min(0),
+  /** Where the device belongs from now on: a hint for one that announced `follow`, and only for its next connection. */
+  shard: z.string().max(64).optional(),
 })
 export type GoAway = z.infer<typeof GoAway>
 

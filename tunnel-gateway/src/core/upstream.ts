@@ -1,28 +1,92 @@
-/** Where a controller's requests go: a tunnel of this process. Another shard's takes the same form. */
+/**
+ * Where a controller's requests go: a tunnel of this process, in either dialect, or a tunnel of another shard. The
+ * user's side knows nothing else of devices, and devices nothing else of users.
+ */
 import type { HeaderBlock } from './request-headers.ts'
-import type { StreamFailure, StreamSink } from './streams.ts'
+
+export type StreamFailure =
+  | 'device_disconnected'
+  | 'device_timeout'
+  | 'bad_device_response'
+  | 'overloaded'
+  | 'slow_reader'
+  | 'access_ended'
+  /** The device can't do what was asked of it (a WebSocket over dialect v1). Nothing was sent. */
+  | 'not_supported'
 
 export interface UpstreamRequest {
   readonly method: string
   /** Raw path and query. */
   readonly path: string
+  /** As the header diet left them; trimmed to `maxRequestHeader` by whoever made them. */
   readonly headers: HeaderBlock
-  readonly body: Uint8Array
+  /** What follows: nothing, a body by `write` … `end`, or, once the device said 101, a WebSocket's messages. */
+  readonly kind: 'bodiless' | 'body' | 'websocket'
+  /** Of the body; null: unknown. */
+  readonly bodyLength: number | null
 }
 
-export interface OpenRequest {
-  /** The user went away. */
+/** The device's head as it came: the header policy has not seen it yet. */
+export interface DeviceHead {
+  readonly status: unknown
+  readonly headers?: unknown
+}
+
+/** The user's side of a stream. Called in order: head, then data or message …, then end, closed or fail once. */
+export interface StreamSink {
+  /** False: the head breaks the header policy; the stream ends as `bad_device_response` and `fail` is called. */
+  head(head: DeviceHead, isLast: boolean): boolean
+  data(bytes: Uint8Array): void
+  /** `trailers` as they came, unchecked. */
+  end(trailers?: HeaderBlock): void
+  fail(failure: StreamFailure): void
+  /** Bytes handed over that the user's connection has not taken yet. */
+  bufferedBytes(): number
+  /** The upstream takes more after `write` or `message` answered false. */
+  writable(): void
+  /** WebSockets only. */
+  message(bytes: Uint8Array, isBinary: boolean): void
+  closed(code: number, reason: string): void
+}
+
+/** A stream that was opened. Calls after its end do nothing. */
+export interface UpstreamStream {
+  /** False: the bytes are kept, but the caller should wait for `writable`. */
+  write(bytes: Uint8Array): boolean
+  end(trailers?: HeaderBlock): void
+  message(bytes: Uint8Array, isBinary: boolean): boolean
+  close(code: number, reason: string): void
+  /** The user went away; nothing is called any more. */
   cancel(): void
   /** The user's connection took what was buffered. */
-  readonly drained: () => void
+  drained(): void
 }
 
 export interface Upstream {
-  /** Bytes of body and of head that the device takes. */
+  readonly controllerId: string
+  /** An answer counts only from the tunnel of this epoch. */
+  readonly epoch: number
+  readonly hop: 'local' | 'peer'
+  /** Bytes of body that the device takes; Infinity for one that takes them as a stream with credits. */
   readonly maxRequestBody: number
+  /** Takes a body piece by piece; false: it must be collected first and given whole. */
+  readonly takesStreams: boolean
+  readonly takesWebSockets: boolean
+  /** Bytes of head that the device takes. */
   readonly maxRequestHeader: number
   /** Addresses that the device told of itself. */
   readonly ownHosts: readonly string[]
-  /** Sends a request; a failure means that nothing was sent and the sink will not be called. */
-  open(request: UpstreamRequest, sink: StreamSink): OpenRequest | StreamFailure
+  /** A failure means that nothing was sent and the sink will not be called. */
+  open(request: UpstreamRequest, sink: StreamSink): UpstreamStream | StreamFailure
+}
+
+/** Finds where a controller's requests go now. */
+export interface Router {
+  /**
+   * At once when it is known; else a promise, which may wait up to 5 s for a device that is moving. Undefined: offline.
+   * Rejects with `overloaded` when too many wait, and with `dependency_unavailable` when it can't be decided (503).
+   * What it answers already deals with a tunnel that moved meanwhile: `open` is repeated once elsewhere as long as
+   * nothing was sent to a device.
+   */
+  locate(controllerId: string): Upstream | undefined | Promise<Upstream | undefined>
 }
