@@ -35,6 +35,11 @@ export interface MuxStream {
   reset(code: ResetCode, words?: string): void
   /** The reader took so many bytes of `data` or `message`: the other side may send as many again. */
   consumed(bytes: number): void
+  /**
+   * Credit for this stream beyond its first window, before anything was read; the connection's stays as it is. Between
+   * shards the first window of request bodies is 0, and the owner grants once its tunnel took the request. Sent at once.
+   */
+  grant(bytes: number): void
   /** Body bytes that wait for credit or for their turn. */
   readonly queuedBytes: number
   /** Both directions have ended and the id is free. */
@@ -75,7 +80,12 @@ export interface MuxOptions {
   /** There is something to `pull`. Called once until `pull` has answered null. */
   wake(): void
   /** Acceptor: a stream was opened. Answers who listens. */
-  accept?(request: RequestHead, stream: MuxStream, kind: 'request' | 'websocket', isLast: boolean): StreamHandler
+  accept?(
+    request: RequestHead,
+    stream: MuxStream,
+    kind: 'request' | 'websocket',
+    isLast: boolean,
+  ): StreamHandler
   /** A frame of stream 0 that the machine does not handle itself (it handles CREDIT, PING, PONG). */
   control(type: FrameType, payload: Uint8Array): void
   /** A PONG came with this payload. */
