@@ -55,6 +55,16 @@ export function createEmbeddedStoreServer(options: {
         return core.renewPresence(...request.args)
       case 'releasePresence':
         return core.releasePresence(...request.args)
+      case 'leavePresence':
+        return core.leavePresence(...request.args)
+      case 'keepLease':
+        core.keepLease(...request.args)
+        return null
+      case 'dropLease':
+        core.dropLease(...request.args)
+        return null
+      case 'leases':
+        return core.leases(...request.args)
       case 'getPresence':
         return core.getPresence(...request.args)
       case 'publish': {

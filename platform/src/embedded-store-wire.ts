@@ -9,6 +9,7 @@ const rule = z.object({
   count: z.number().positive(),
   periodMs: z.number().positive(),
 })
+const lease = z.object({ id: z.string(), value: z.string() })
 const entry = z.object({ controllerId: z.string(), epoch: z.number() })
 
 /** The operations; `args` are those of the Store method of that name. */
@@ -33,6 +34,10 @@ export const Operation = z.discriminatedUnion('op', [
   }),
   z.object({ op: z.literal('renewPresence'), args: z.tuple([z.string(), z.array(entry), z.number()]) }),
   z.object({ op: z.literal('releasePresence'), args: z.tuple([z.string(), z.number()]) }),
+  z.object({ op: z.literal('leavePresence'), args: z.tuple([z.string(), z.number(), z.number()]) }),
+  z.object({ op: z.literal('keepLease'), args: z.tuple([z.string(), lease, z.number()]) }),
+  z.object({ op: z.literal('dropLease'), args: z.tuple([z.string(), z.string()]) }),
+  z.object({ op: z.literal('leases'), args: z.tuple([z.string()]) }),
   z.object({ op: z.literal('getPresence'), args: z.tuple([z.array(z.string())]) }),
   z.object({ op: z.literal('publish'), args: z.tuple([z.string(), z.string()]) }),
   z.object({ op: z.literal('subscribe'), args: z.tuple([z.string()]) }),

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { type Operation, lineReader, WireReply } from './embedded-store-wire.ts'
 import { appError } from './errors.ts'
 import type { Logger } from './log.ts'
-import type { LimitResult, Presence, Store } from './store.ts'
+import type { Lease, LimitResult, Presence, Store } from './store.ts'
 import { createSubscriptions } from './subscriptions.ts'
 
 const TIMEOUT_MS = 2_000
@@ -137,8 +137,17 @@ export function createEmbeddedStore(options: { url: string; log: Logger }): Stor
       call<boolean[]>({ op: 'renewPresence', args: [shard, [...entries], ttlMs] }),
     releasePresence: (controllerId, epoch) =>
       call<boolean>({ op: 'releasePresence', args: [controllerId, epoch] }),
+    leavePresence: (controllerId, epoch, ttlMs) =>
+      call<boolean>({ op: 'leavePresence', args: [controllerId, epoch, ttlMs] }),
     getPresence: (controllerIds) =>
       call<(Presence | null)[]>({ op: 'getPresence', args: [[...controllerIds]] }),
+    keepLease: async (group, lease, ttlMs) => {
+      await call({ op: 'keepLease', args: [group, { ...lease }, ttlMs] })
+    },
+    dropLease: async (group, id) => {
+      await call({ op: 'dropLease', args: [group, id] })
+    },
+    leases: (group) => call<Lease[]>({ op: 'leases', args: [group] }),
     publish: async (channel, message) => {
       await call({ op: 'publish', args: [channel, message] })
     },

@@ -151,7 +151,7 @@ for (const [name, startServer] of [
       const id = uuidv7()
       const old = await store.claimPresence(id, { shard: 'a', atLeast: 0, ttlMs: 60_000 })
       const young = await other.claimPresence(id, { shard: 'b', atLeast: 0, ttlMs: 60_000 })
-      assert.deepEqual(young.previous, { shard: 'a', epoch: old.epoch })
+      assert.deepEqual(young.previous, { shard: 'a', epoch: old.epoch, isMoving: false })
       assert.deepEqual(await store.renewPresence('a', [{ controllerId: id, epoch: old.epoch }], 60_000), [
         false,
       ])
@@ -159,9 +159,54 @@ for (const [name, startServer] of [
       assert.deepEqual(await store.renewPresence('b', [{ controllerId: id, epoch: young.epoch }], 60_000), [
         true,
       ])
-      assert.deepEqual(await store.getPresence([id, uuidv7()]), [{ shard: 'b', epoch: young.epoch }, null])
+      assert.deepEqual(await store.getPresence([id, uuidv7()]), [
+        { shard: 'b', epoch: young.epoch, isMoving: false },
+        null,
+      ])
       assert.equal(await store.releasePresence(id, young.epoch), true)
       assert.deepEqual(await store.getPresence([id]), [null])
+    })
+
+    test('marks a presence as moving for its epoch only, for its time, and until the next claim', async () => {
+      const id = uuidv7()
+      const first = await store.claimPresence(id, { shard: 'a', atLeast: 0, ttlMs: 60_000 })
+      assert.equal(await other.leavePresence(id, first.epoch - 1, 60_000), false)
+      assert.equal(await other.leavePresence(id, first.epoch, 60_000), true)
+      const mark = { shard: 'a', epoch: first.epoch, isMoving: true }
+      assert.deepEqual(await store.getPresence([id]), [mark])
+      // The last heartbeat of the tunnel may come after it was sent away.
+      assert.deepEqual(await store.renewPresence('a', [{ controllerId: id, epoch: first.epoch }], 60_000), [
+        true,
+      ])
+      assert.deepEqual(await store.getPresence([id]), [mark])
+      const next = await other.claimPresence(id, { shard: 'b', atLeast: 0, ttlMs: 60_000 })
+      assert.deepEqual(next.previous, mark)
+      assert.deepEqual(await store.getPresence([id]), [{ shard: 'b', epoch: next.epoch, isMoving: false }])
+      assert.equal(await store.leavePresence(id, next.epoch, 30), true)
+      await eventually(async () => (await store.getPresence([id]))[0] === null)
+      assert.equal(await store.leavePresence(id, next.epoch, 60_000), false)
+    })
+
+    test('keeps the members of a group until they go or fall silent', async () => {
+      const group = uuidv7()
+      const ids = async () => (await other.leases(group)).map((lease) => lease.id).toSorted()
+      assert.deepEqual(await store.leases(group), [])
+      await store.keepLease(group, { id: 'a', value: '{"x":"1:2"}' }, 60_000)
+      await other.keepLease(group, { id: 'b', value: '' }, 60_000)
+      await store.keepLease(group, { id: 'c', value: 'short' }, 60)
+      assert.deepEqual(await ids().then((all) => all.slice(0, 2)), ['a', 'b'])
+      await eventually(async () => (await ids()).length === 2)
+      await other.keepLease(group, { id: 'b', value: 'new' }, 60_000)
+      assert.deepEqual(
+        (await store.leases(group)).toSorted((x, y) => (x.id < y.id ? -1 : 1)),
+        [
+          { id: 'a', value: '{"x":"1:2"}' },
+          { id: 'b', value: 'new' },
+        ],
+      )
+      await other.dropLease(group, 'a')
+      assert.deepEqual(await ids(), ['b'])
+      assert.deepEqual(await store.leases(uuidv7()), [])
     })
 
     test('brings messages to every subscriber of the channel and to nobody after the end', async () => {
@@ -197,7 +242,7 @@ for (const [name, startServer] of [
       assert.deepEqual(await store.renewPresence('a', [{ controllerId: id, epoch: claim.epoch }], 60_000), [
         true,
       ])
-      assert.deepEqual(await other.getPresence([id]), [{ shard: 'a', epoch: claim.epoch }])
+      assert.deepEqual(await other.getPresence([id]), [{ shard: 'a', epoch: claim.epoch, isMoving: false }])
       const next = await other.claimPresence(id, { shard: 'b', atLeast: 0, ttlMs: 60_000 })
       assert.ok(next.epoch > claim.epoch)
       await eventually(async () => {
@@ -213,7 +258,7 @@ for (const [name, startServer] of [
       assert.deepEqual(await store.renewPresence('a', entry, 60_000), [true])
       assert.deepEqual(await other.renewPresence('b', entry, 60_000), [false])
       assert.deepEqual(await store.renewPresence('a', entry, 60_000), [true])
-      assert.deepEqual(await store.getPresence([id]), [{ shard: 'a', epoch: 5 }])
+      assert.deepEqual(await store.getPresence([id]), [{ shard: 'a', epoch: 5, isMoving: false }])
     })
 
     test('goes on delivering after a listener has thrown', async () => {

@@ -1,6 +1,6 @@
 /** The embedded store's state: what Redis would hold, in one process. The clock comes in. */
 import { gcra } from './gcra.ts'
-import type { LimitRule, LimitResult, Presence } from '../store.ts'
+import type { Lease, LimitRule, LimitResult, Presence } from '../store.ts'
 
 interface Entry<T> {
   value: T
@@ -24,7 +24,11 @@ export interface EmbeddedStoreCore {
     ttlMs: number,
   ): boolean[]
   releasePresence(controllerId: string, epoch: number): boolean
+  leavePresence(controllerId: string, epoch: number, ttlMs: number): boolean
   getPresence(controllerIds: readonly string[]): (Presence | null)[]
+  keepLease(group: string, lease: Lease, ttlMs: number): void
+  dropLease(group: string, id: string): void
+  leases(group: string): Lease[]
   /** Forgets what has expired; called now and then, so that keys nobody asks for don't stay. */
   sweep(): void
 }
@@ -37,6 +41,7 @@ export function createEmbeddedStoreCore(now: () => number): EmbeddedStoreCore {
   const values = new Map<string, Entry<string>>()
   const buckets = new Map<string, Entry<number>>()
   const presence = new Map<string, Entry<Presence>>()
+  const groups = new Map<string, Map<string, Entry<string>>>()
 
   function read<T>(map: Map<string, Entry<T>>, key: string): T | null {
     const entry = map.get(key)
@@ -77,7 +82,7 @@ export function createEmbeddedStoreCore(now: () => number): EmbeddedStoreCore {
     claimPresence(controllerId, { shard, atLeast, ttlMs }) {
       const previous = read(presence, controllerId)
       const epoch = Math.max((previous?.epoch ?? 0) + 1, atLeast, now())
-      presence.set(controllerId, { value: { shard, epoch }, expiresAt: now() + ttlMs })
+      presence.set(controllerId, { value: { shard, epoch, isMoving: false }, expiresAt: now() + ttlMs })
       return { epoch, previous }
     },
     renewPresence: (shard, entries, ttlMs) =>
@@ -86,14 +91,34 @@ export function createEmbeddedStoreCore(now: () => number): EmbeddedStoreCore {
         if (held !== null && held.epoch > epoch) return false
         // A clock that went back after a flush can hand out an epoch twice: the shard that is written down keeps it.
         if (held !== null && held.epoch === epoch && held.shard !== shard) return false
-        presence.set(controllerId, { value: { shard, epoch }, expiresAt: now() + ttlMs })
+        // One that was sent away keeps its mark and the time it has.
+        if (held?.epoch === epoch && held.isMoving) return true
+        presence.set(controllerId, { value: { shard, epoch, isMoving: false }, expiresAt: now() + ttlMs })
         return true
       }),
     releasePresence: (controllerId, epoch) =>
       read(presence, controllerId)?.epoch === epoch && presence.delete(controllerId),
+    leavePresence(controllerId, epoch, ttlMs) {
+      const held = read(presence, controllerId)
+      if (held?.epoch !== epoch) return false
+      presence.set(controllerId, { value: { ...held, isMoving: true }, expiresAt: now() + ttlMs })
+      return true
+    },
     getPresence: (controllerIds) => controllerIds.map((id) => read(presence, id)),
+    keepLease(group, { id, value }, ttlMs) {
+      const members = groups.get(group) ?? new Map<string, Entry<string>>()
+      groups.set(group, members.set(id, { value, expiresAt: now() + ttlMs }))
+    },
+    dropLease: (group, id) => void groups.get(group)?.delete(id),
+    leases(group) {
+      const members = groups.get(group) ?? new Map<string, Entry<string>>()
+      return [...members.keys()].flatMap((id) => {
+        const value = read(members, id)
+        return value === null ? [] : [{ id, value }]
+      })
+    },
     sweep() {
-      for (const map of [values, buckets, presence]) {
+      for (const map of [values, buckets, presence, ...groups.values()]) {
         for (const [key, entry] of map) if (entry.expiresAt <= now()) map.delete(key)
       }
     },
