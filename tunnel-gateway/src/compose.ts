@@ -186,8 +186,8 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   metrics.watch({
     tunnels: () => hub.size,
     unregistered: admission.unregistered,
-    inFlight: () => sum(hub, (tunnel) => tunnel.streams.inFlight()),
-    queued: () => sum(hub, (tunnel) => tunnel.streams.queued()),
+    inFlight: () => sum(hub, (tunnel) => tunnel.inFlight()),
+    queued: () => sum(hub, (tunnel) => tunnel.queued()),
     isDraining: drain.isDraining,
     isUp: dependencies.isUp,
     outbox: (queue) => (queue === 'ingest' ? ingest.size : reporter.sizes()[queue]),
@@ -289,6 +289,7 @@ function streamRules(config: GatewayConfig): Omit<StreamRules, 'maxInFlight'> {
     queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
     firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
     idleTimeoutMs: config.IDLE_TIMEOUT_MS,
+    longIdleTimeoutMs: 86_400_000,
     totalTimeoutMs: config.TOTAL_TIMEOUT_MS,
     cancelGraceMs: 2_000,
     maxBodyBytes: V1_LIMITS.defaultMaxResponseBody,

@@ -38,7 +38,7 @@ export function createDrain(options: {
       options.connections().tick()
       await sleep(20)
     }
-    const cut = [...hub.all()].reduce((sum, tunnel) => sum + tunnel.streams.pending(), 0)
+    const cut = [...hub.all()].reduce((sum, tunnel) => sum + tunnel.pending(), 0)
     if (cut > 0) log.warn('lifecycle', 'cut requests that did not finish in time', { requests: cut })
     options.connections().closeAll(CLOSE.restart)
   }

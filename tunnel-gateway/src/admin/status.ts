@@ -24,10 +24,10 @@ export function createStatus(parts: {
     let inFlight = 0
     let queued = 0
     const invariants = hub.invariants()
-    for (const { streams } of hub.all()) {
-      inFlight += streams.inFlight()
-      queued += streams.queued()
-      invariants.push(...streams.invariants())
+    for (const tunnel of hub.all()) {
+      inFlight += tunnel.inFlight()
+      queued += tunnel.queued()
+      invariants.push(...tunnel.invariants())
     }
     return {
       shard: parts.shard,

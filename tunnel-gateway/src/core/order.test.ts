@@ -7,7 +7,7 @@ import { createBuckets, takeFrom } from './buckets.ts'
 import { planDrain } from './drain-schedule.ts'
 import { createFlapDetector, FLAP_RULES } from './flapping.ts'
 import { createHub } from './hub.ts'
-import { createTunnelSession, heartbeatMs } from './tunnel-session.ts'
+import { heartbeatMs, TunnelSession } from './tunnel-session.ts'
 
 suite('the hub', () => {
   test('F1: of a controller’s tunnels the highest epoch stays, whatever the order of arrival and leaving', () => {
@@ -158,11 +158,11 @@ test('a drain spreads goaways over the window and reconnects wider still', () =>
 suite('the conversation on a tunnel', () => {
   function conversation() {
     const log: string[] = []
-    const session = createTunnelSession(
+    const session = new TunnelSession(
       {
         sendText: (text) => void log.push(text),
         ping: () => void log.push('ping'),
-        close: (reason) => void log.push(`close ${reason.code}`),
+        closeSocket: (reason) => void log.push(`close ${reason.code}`),
         register: () => void log.push('register'),
         response: (message) => void log.push(message.type),
         ingest: (message) => void log.push(message.type),
@@ -242,7 +242,7 @@ suite('the conversation on a tunnel', () => {
         (frames) => {
           const { session } = conversation()
           for (const frame of frames) session.receive(frame, false, 0)
-          assert.ok(['new', 'registering', 'closed'].includes(session.phase()))
+          assert.ok(['new', 'registering', 'closed'].includes(session.phase))
         },
       ),
       { numRuns: 1_000 },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import type { HttpResponse } from '@wmoc/protocol/messages'
-import { createStreams } from './streams.ts'
-import type { StreamFailure, StreamRules } from './streams.ts'
+import { Streams } from './streams.ts'
+import type { StreamRules } from './streams.ts'
+import type { DeviceHead, StreamFailure } from './upstream.ts'
 
 const RULES: StreamRules = {
   maxInFlight: 2,
@@ -11,6 +11,7 @@ const RULES: StreamRules = {
   queueTimeoutMs: 10_000,
   firstByteTimeoutMs: 30_000,
   idleTimeoutMs: 60_000,
+  longIdleTimeoutMs: 86_400_000,
   totalTimeoutMs: 3_600_000,
   cancelGraceMs: 2_000,
   maxBodyBytes: 64,
@@ -24,19 +25,20 @@ function bench(rules: Partial<StreamRules> = {}) {
   const sent: string[] = []
   const oddities: string[] = []
   const pauses: boolean[] = []
-  const streams = createStreams(
+  const streams = new Streams(
     { ...RULES, ...rules },
     {
       send: (message) => void sent.push(message),
       pause: (isPaused) => void pauses.push(isPaused),
       oddity: (kind) => void oddities.push(kind),
+      settled: () => undefined,
     },
   )
   function user(isHeadFine = true) {
     const log: string[] = []
     const state = { log, buffered: 0 }
     return Object.assign(state, {
-      head: (response: HttpResponse) => {
+      head: (response: DeviceHead) => {
         log.push(`head ${String(response.status)}`)
         return isHeadFine
       },
@@ -44,6 +46,9 @@ function bench(rules: Partial<StreamRules> = {}) {
       end: () => void log.push('end'),
       fail: (failure: StreamFailure) => void log.push(`fail ${failure}`),
       bufferedBytes: () => state.buffered,
+      writable: () => undefined,
+      message: () => undefined,
+      closed: () => undefined,
     })
   }
   const open = (id: string, sink = user(), now = 0) => ({
@@ -178,7 +183,7 @@ suite('streams of a tunnel', () => {
       all.map((sink) => sink.log),
       [[], ...Array.from({ length: 3 }, () => ['fail device_disconnected'])],
     )
-    assert.equal(streams.inFlight() + streams.queued(), 0)
+    assert.equal(streams.exchanges.size, 0)
   })
 
   test('whatever happens in whatever order, each user gets head, data, then exactly one end, and the books stay in order', () => {

@@ -6,25 +6,9 @@
 import type { HttpResponse, HttpResponseChunk } from '@wmoc/protocol/messages'
 import { decodeBody } from '@wmoc/protocol/v1-body'
 import { serialise } from '@wmoc/protocol/v1-codec'
-
-export type StreamFailure =
-  | 'device_disconnected'
-  | 'device_timeout'
-  | 'bad_device_response'
-  | 'overloaded'
-  | 'slow_reader'
-  | 'access_ended'
-
-/** The user's side of a stream. Called in order: head, data …, then end or fail once. */
-export interface StreamSink {
-  /** False: the head breaks the header policy; the stream ends as `bad_device_response`. */
-  head(response: HttpResponse, isLast: boolean): boolean
-  data(bytes: Uint8Array): void
-  end(): void
-  fail(failure: StreamFailure): void
-  /** Bytes handed over that the user's connection has not taken yet. */
-  bufferedBytes(): number
-}
+import { Exchanges, isEventStream } from './exchanges.ts'
+import type { Exchange, ExchangePorts, ExchangeRules } from './exchanges.ts'
+import type { StreamFailure, StreamSink } from './upstream.ts'
 
 export interface StreamRequest {
   /** 128 random bits: a device cannot guess another request's id. */
@@ -33,15 +17,7 @@ export interface StreamRequest {
   readonly message: string
 }
 
-export interface StreamRules {
-  readonly maxInFlight: number
-  readonly maxQueued: number
-  readonly queueTimeoutMs: number
-  readonly firstByteTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly totalTimeoutMs: number
-  /** A device that does not know `http_cancel` is still busy for about this long. */
-  readonly cancelGraceMs: number
+export interface StreamRules extends ExchangeRules {
   /** Bytes of one message's body. */
   readonly maxBodyBytes: number
   /** A user who reads slower than the device sends: from here on the tunnel waits. */
@@ -58,196 +34,158 @@ export interface StreamPorts {
   pause(isPaused: boolean): void
   /** Something that an honest device does not send; `kind` is a metric label. */
   oddity(kind: 'unknown_id' | 'out_of_order' | 'bad_body'): void
+  /** A user waits for one answer less. */
+  settled(): void
 }
 
-interface Stream extends StreamRequest {
-  readonly sink: StreamSink
-  readonly openedAt: number
-  state: 'queued' | 'waiting' | 'streaming' | 'cancelled'
-  /** Since when the present state waits for something. */
-  since: number
-}
-
-export type Streams = ReturnType<typeof createStreams>
+interface Stream extends StreamRequest, Exchange {}
 
 /** A tunnel's streams; empty at first. All times are milliseconds of one monotonic clock. */
-export function createStreams(rules: StreamRules, ports: StreamPorts) {
-  const active = new Map<string, Stream>()
-  const queue: Stream[] = []
-  let pausedSince: number | null = null
+export class Streams implements ExchangePorts<Stream> {
+  readonly #rules: StreamRules
+  readonly #ports: StreamPorts
+  readonly #byId = new Map<string, Stream>()
+  readonly exchanges: Exchanges<Stream>
+  #pausedSince: number | null = null
 
-  function start(stream: Stream, now: number): void {
-    stream.state = 'waiting'
-    stream.since = now
-    active.set(stream.id, stream)
-    ports.send(stream.message)
+  constructor(rules: StreamRules, ports: StreamPorts) {
+    this.#rules = rules
+    this.#ports = ports
+    this.exchanges = new Exchanges(rules, this)
   }
 
-  function pump(now: number): void {
-    while (queue.length > 0 && active.size < rules.maxInFlight) start(queue.shift()!, now)
+  start(stream: Stream): void {
+    this.#ports.send(stream.message)
   }
 
-  /** The device is told; its slot stays taken until it answers or the grace is over. */
-  function abandon(stream: Stream, now: number): void {
-    stream.state = 'cancelled'
-    stream.since = now
-    ports.send(serialise({ type: 'http_cancel', id: stream.id }))
+  abandon(stream: Stream): void {
+    this.#ports.send(serialise({ type: 'http_cancel', id: stream.id }))
   }
 
-  function finish(stream: Stream, now: number): void {
-    active.delete(stream.id)
-    pump(now)
+  unanswered(stream: Stream): void {
+    this.#byId.delete(stream.id)
   }
 
-  function failAndAbandon(stream: Stream, failure: StreamFailure, now: number, isOver: boolean): void {
-    if (isOver) finish(stream, now)
-    else abandon(stream, now)
-    stream.sink.fail(failure)
+  settled(): void {
+    this.#ports.settled()
   }
 
-  function take(stream: Stream, message: HttpResponse | HttpResponseChunk, now: number): void {
+  /** False when the queue is full; nothing was kept. */
+  open({ id, message }: StreamRequest, sink: StreamSink, now: number): boolean {
+    const stream: Stream = { id, message, sink, openedAt: now, state: 'queued', since: now, isLong: false }
+    if (!this.exchanges.hasRoom) return false
+    this.#byId.set(id, stream)
+    return this.exchanges.open(stream, now)
+  }
+
+  /** A device's `http_response` or `http_response_chunk`. */
+  receive(message: HttpResponse | HttpResponseChunk, now: number): void {
+    const stream = this.#byId.get(message.id)
+    if (stream === undefined || stream.state === 'queued') return this.#ports.oddity('unknown_id')
+    if (stream.state === 'cancelled') {
+      if (message.more !== true) this.#finish(stream, now)
+      return
+    }
+    const isHead = message.type === 'http_response'
+    // The first answer counts.
+    if (isHead && stream.state === 'streaming') return this.#ports.oddity('out_of_order')
+    if (!isHead && stream.state === 'waiting') {
+      this.#ports.oddity('out_of_order')
+      return this.#fail(stream, 'bad_device_response', now, !message.more)
+    }
+    this.#take(stream, message, now)
+    if (this.#pausedSince !== null) this.drained()
+  }
+
+  #take(stream: Stream, message: HttpResponse | HttpResponseChunk, now: number): void {
     const isLast = message.more !== true
     const bytes = decodeBody(message)
-    if (bytes === null || bytes.length > rules.maxBodyBytes) {
-      ports.oddity('bad_body')
-      failAndAbandon(stream, 'bad_device_response', now, isLast)
-      return
+    if (bytes === null || bytes.length > this.#rules.maxBodyBytes) {
+      this.#ports.oddity('bad_body')
+      return this.#fail(stream, 'bad_device_response', now, isLast)
     }
-    if (message.type === 'http_response' && !stream.sink.head(message, isLast)) {
-      failAndAbandon(stream, 'bad_device_response', now, isLast)
-      return
+    if (message.type === 'http_response') {
+      if (!stream.sink.head(message, isLast)) return this.#fail(stream, 'bad_device_response', now, isLast)
+      stream.isLong = !isLast && isEventStream(message.headers)
     }
-    stream.state = 'streaming'
-    stream.since = now
+    this.exchanges.heard(stream, now)
     if (bytes.length > 0) stream.sink.data(bytes)
     if (isLast) {
-      finish(stream, now)
+      this.#finish(stream, now)
       stream.sink.end()
-      return
-    }
-    checkBuffer(stream, now)
+    } else this.#checkBuffer(stream, now)
   }
 
-  function checkBuffer(stream: Stream, now: number): void {
+  #checkBuffer(stream: Stream, now: number): void {
     const buffered = stream.sink.bufferedBytes()
-    if (buffered > rules.maxBufferedBytes) failAndAbandon(stream, 'slow_reader', now, false)
-    else if (buffered > rules.pauseBytes && pausedSince === null) {
-      pausedSince = now
-      ports.pause(true)
+    if (buffered > this.#rules.maxBufferedBytes) this.#fail(stream, 'slow_reader', now, false)
+    else if (buffered > this.#rules.pauseBytes && this.#pausedSince === null) {
+      this.#pausedSince = now
+      this.#ports.pause(true)
     }
   }
 
-  function resumeWhenDrained(): void {
-    if (pausedSince === null) return
-    for (const stream of active.values()) {
-      if (stream.state === 'streaming' && stream.sink.bufferedBytes() > rules.resumeBytes) return
-    }
-    pausedSince = null
-    ports.pause(false)
+  #finish(stream: Stream, now: number): void {
+    this.#byId.delete(stream.id)
+    this.exchanges.finish(stream, now)
   }
 
-  return {
-    /** False when the queue is full; nothing was kept. */
-    open(request: StreamRequest, sink: StreamSink, now: number): boolean {
-      const stream: Stream = { ...request, sink, openedAt: now, state: 'queued', since: now }
-      if (queue.length === 0 && active.size < rules.maxInFlight) start(stream, now)
-      else if (queue.length < rules.maxQueued) queue.push(stream)
-      else return false
-      return true
-    },
+  #fail(stream: Stream, failure: StreamFailure, now: number, isOver: boolean): void {
+    if (isOver) this.#byId.delete(stream.id)
+    this.exchanges.fail(stream, failure, now, isOver)
+  }
 
-    /** A device's `http_response` or `http_response_chunk`. */
-    receive(message: HttpResponse | HttpResponseChunk, now: number): void {
-      const stream = active.get(message.id)
-      if (stream === undefined) {
-        ports.oddity('unknown_id')
-        return
-      }
-      if (stream.state === 'cancelled') {
-        if (message.more !== true) finish(stream, now)
-        return
-      }
-      if (message.type === 'http_response' && stream.state === 'streaming') {
-        // The first answer counts.
-        ports.oddity('out_of_order')
-        return
-      }
-      if (message.type === 'http_response_chunk' && stream.state === 'waiting') {
-        ports.oddity('out_of_order')
-        failAndAbandon(stream, 'bad_device_response', now, !message.more)
-        return
-      }
-      take(stream, message, now)
-      if (pausedSince !== null) resumeWhenDrained()
-    },
+  #isBehind(stream: Stream): boolean {
+    return stream.state === 'streaming' && stream.sink.bufferedBytes() > this.#rules.resumeBytes
+  }
 
-    /** The user went away; `fail` is not called. */
-    cancel(id: string, now: number): void {
-      const queuedAt = queue.findIndex((stream) => stream.id === id)
-      if (queuedAt >= 0) queue.splice(queuedAt, 1)
-      const stream = active.get(id)
-      if (stream !== undefined && stream.state !== 'cancelled') abandon(stream, now)
-      resumeWhenDrained()
-    },
+  /** The user went away; `fail` is not called. */
+  cancel(id: string, now: number): void {
+    const stream = this.#byId.get(id)
+    if (stream === undefined) return
+    this.exchanges.cancel(stream, now)
+    if (stream.state === 'over') this.#byId.delete(id)
+    this.drained()
+  }
 
-    /** The user's connection took bytes. */
-    drained: resumeWhenDrained,
+  /** The user's connection took bytes. */
+  drained(): void {
+    if (this.#pausedSince === null) return
+    for (const stream of this.exchanges.active) if (this.#isBehind(stream)) return
+    this.#pausedSince = null
+    this.#ports.pause(false)
+  }
 
-    /** Ends what waited too long. To be called about every second while `size() > 0`. */
-    tick(now: number): void {
-      while (queue.length > 0 && now - queue[0]!.since > rules.queueTimeoutMs)
-        queue.shift()!.sink.fail('overloaded')
-      for (const stream of active.values()) {
-        const waited = now - stream.since
-        if (stream.state === 'cancelled') {
-          if (waited > rules.cancelGraceMs) finish(stream, now)
-        } else if (stream.state === 'waiting' && waited > rules.firstByteTimeoutMs) {
-          failAndAbandon(stream, 'device_timeout', now, false)
-        } else if (pausedSince === null && stream.state === 'streaming' && waited > rules.idleTimeoutMs) {
-          failAndAbandon(stream, 'device_timeout', now, false)
-        } else if (now - stream.openedAt > rules.totalTimeoutMs) {
-          failAndAbandon(stream, 'device_timeout', now, false)
-        }
-      }
-      resumeWhenDrained()
-      if (pausedSince === null || now - pausedSince <= rules.maxPauseMs) return
-      for (const stream of active.values()) {
-        if (stream.state === 'streaming' && stream.sink.bufferedBytes() > rules.resumeBytes) {
-          failAndAbandon(stream, 'slow_reader', now, false)
-        }
-      }
-      resumeWhenDrained()
-    },
+  /** Ends what waited too long. To be called about every second while there are requests. */
+  tick(now: number): void {
+    // Nobody is idle while nothing is read from the device.
+    if (this.#pausedSince !== null) {
+      for (const stream of this.exchanges.active) if (stream.state === 'streaming') stream.since = now
+    }
+    this.exchanges.tick(now)
+    for (const [id, { state }] of this.#byId) if (state === 'over') this.#byId.delete(id)
+    this.drained()
+    if (this.#pausedSince === null || now - this.#pausedSince <= this.#rules.maxPauseMs) return
+    for (const stream of this.exchanges.active)
+      if (this.#isBehind(stream)) this.#fail(stream, 'slow_reader', now, false)
+    this.drained()
+  }
 
-    /** The tunnel is gone: settles every request. */
-    closeAll(failure: StreamFailure): void {
-      const all = [...active.values(), ...queue]
-      active.clear()
-      queue.length = 0
-      pausedSince = null
-      for (const stream of all) if (stream.state !== 'cancelled') stream.sink.fail(failure)
-    },
+  /** The tunnel is gone: settles every request. */
+  closeAll(failure: StreamFailure): void {
+    this.#byId.clear()
+    this.#pausedSince = null
+    this.exchanges.closeAll(failure)
+  }
 
-    /** Requests that a user still waits for. */
-    pending(): number {
-      let count = queue.length
-      for (const stream of active.values()) if (stream.state !== 'cancelled') count += 1
-      return count
-    },
-    inFlight: () => active.size,
-    queued: () => queue.length,
-    isPaused: () => pausedSince !== null,
+  get isPaused(): boolean {
+    return this.#pausedSince !== null
+  }
 
-    /** What must always hold; empty when it does. */
-    invariants(): string[] {
-      const broken: string[] = []
-      if (active.size > rules.maxInFlight) broken.push('more in flight than the device can hold')
-      if (queue.length > rules.maxQueued) broken.push('queue over its bound')
-      if (queue.length > 0 && active.size < rules.maxInFlight)
-        broken.push('waits although the device has room')
-      for (const stream of active.values())
-        if (stream.state === 'queued') broken.push('queued stream in flight')
-      return broken
-    },
+  /** What must always hold; empty when it does. */
+  invariants(): string[] {
+    const broken = this.exchanges.invariants()
+    if (this.#byId.size !== this.exchanges.size) broken.push('ids and requests differ in number')
+    return broken
   }
 }

@@ -11,6 +11,7 @@ import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
 import type {
+  ClientMessage,
   CommandResult,
   HttpResponse,
   HttpResponseChunk,
@@ -26,7 +27,8 @@ import type { BucketRule } from './buckets.ts'
 export interface SessionPorts {
   sendText(text: string): void
   ping(): void
-  close(reason: CloseReason): void
+  /** Ends the socket. */
+  closeSocket(reason: CloseReason): void
   register(message: Register): void
   response(message: HttpResponse | HttpResponseChunk): void
   ingest(message: Metrics | Log, bytes: number): void
@@ -40,112 +42,120 @@ export interface SessionRules {
   readonly messages: BucketRule
 }
 
-type Phase = 'new' | 'registering' | 'claiming' | 'registered' | 'closed'
+export type Phase = 'new' | 'registering' | 'claiming' | 'registered' | 'closed'
 
-export type TunnelSession = ReturnType<typeof createTunnelSession>
+/** One socket's conversation: order of messages, rate, heartbeat, and why it ends. */
+export class TunnelSession {
+  readonly #ports: SessionPorts
+  readonly #rules: SessionRules
+  readonly #openedAt: number
+  readonly #pingEveryMs: number
+  #heardAt: number
+  #pingedAt: number
+  #arrivalAt = 0
+  #phase: Phase = 'new'
 
-/**
- * The conversation on a socket that was opened at `openedAt`.
- * @param pingEveryMs This socket's heartbeat, jitter included, so that a fleet does not beat in step.
- */
-export function createTunnelSession(
-  ports: SessionPorts,
-  rules: SessionRules,
-  openedAt: number,
-  pingEveryMs: number,
-) {
-  let phase: Phase = 'new'
-  let heardAt = openedAt
-  let pingedAt = openedAt
-  let arrivalAt = 0
-
-  function close(reason: CloseReason): void {
-    if (phase === 'closed') return
-    phase = 'closed'
-    ports.close(reason)
+  /**
+   * The conversation on a socket that was opened at `openedAt`.
+   * @param pingEveryMs This socket's heartbeat, jitter included, so that a fleet does not beat in step.
+   */
+  constructor(ports: SessionPorts, rules: SessionRules, openedAt: number, pingEveryMs: number) {
+    this.#ports = ports
+    this.#rules = rules
+    this.#openedAt = openedAt
+    this.#pingEveryMs = pingEveryMs
+    this.#heardAt = openedAt
+    this.#pingedAt = openedAt
   }
 
-  function send(message: ServerMessage): void {
-    if (phase !== 'closed') ports.sendText(serialise(message))
+  get phase(): Phase {
+    return this.#phase
   }
 
-  /** Says why in words too, then closes. */
-  function refuse(code: string, message: string, reason: CloseReason, reconnectAfterMs?: number): void {
-    const wait = reconnectAfterMs === undefined ? {} : { reconnectAfterMs }
-    send({ type: 'error', code, message, retryable: reconnectAfterMs !== undefined, ...wait })
-    close(reason)
+  /** One WebSocket message. */
+  receive(data: Uint8Array, isBinary: boolean, now: number): void {
+    if (this.#phase === 'closed') return
+    this.#heardAt = now
+    if (isBinary) return this.refuse('binary_message', 'This dialect is text', CLOSE.policy)
+    const parsed = parseClientMessage(data)
+    if (!parsed.ok) return this.refuse(parsed.close.reason, parsed.detail, parsed.close)
+    this.#take(parsed.message, data.length, now)
   }
 
-  function isTooFast(now: number): boolean {
-    const taken = takeFrom(arrivalAt, rules.messages, now)
-    arrivalAt = taken.arrivalAt
+  #take(message: ClientMessage, bytes: number, now: number): void {
+    const ports = this.#ports
+    if (message.type === 'register') {
+      if (this.#phase !== 'new')
+        return this.refuse('already_registered', 'One registration per connection', CLOSE.policy)
+      this.#phase = 'registering'
+      return ports.register(message)
+    }
+    if (this.#phase !== 'registered') return this.refuse('not_registered', 'Register first', CLOSE.policy)
+    if (message.type === 'http_response' || message.type === 'http_response_chunk')
+      return ports.response(message)
+    if (this.#isTooFast(now)) return this.refuse('too_fast', 'Too many messages', CLOSE.tooFast, 10_000)
+    if (message.type === 'command_result') return ports.commandResult(message)
+    ports.ingest(message, bytes)
+  }
+
+  #isTooFast(now: number): boolean {
+    const taken = takeFrom(this.#arrivalAt, this.#rules.messages, now)
+    this.#arrivalAt = taken.arrivalAt
     return taken.retryAfterMs > 0
   }
 
-  return {
-    /** One WebSocket message. */
-    receive(data: Uint8Array, isBinary: boolean, now: number): void {
-      if (phase === 'closed') return
-      heardAt = now
-      if (isBinary) return refuse('binary_message', 'This dialect is text', CLOSE.policy)
-      const parsed = parseClientMessage(data)
-      if (!parsed.ok) return refuse(parsed.close.reason, parsed.detail, parsed.close)
-      const { message } = parsed
-      if (message.type === 'register') {
-        if (phase !== 'new')
-          return refuse('already_registered', 'One registration per connection', CLOSE.policy)
-        phase = 'registering'
-        return ports.register(message)
-      }
-      if (phase !== 'registered') return refuse('not_registered', 'Register first', CLOSE.policy)
-      if (message.type === 'http_response' || message.type === 'http_response_chunk')
-        return ports.response(message)
-      if (isTooFast(now)) return refuse('too_fast', 'Too many messages', CLOSE.tooFast, 10_000)
-      if (message.type === 'command_result') return ports.commandResult(message)
-      ports.ingest(message, data.length)
-    },
+  /** A pong, or any other sign of life. */
+  heard(now: number): void {
+    this.#heardAt = now
+  }
 
-    /** A pong, or any other sign of life. */
-    heard(now: number): void {
-      heardAt = now
-    },
+  /** The device waits for a person. */
+  claiming(message: Extract<ServerMessage, { type: 'activation_required' }>): void {
+    if (this.#phase !== 'registering' && this.#phase !== 'claiming') return
+    this.#phase = 'claiming'
+    this.send(message)
+  }
 
-    /** The device waits for a person. */
-    claiming(message: Extract<ServerMessage, { type: 'activation_required' }>): void {
-      if (phase !== 'registering' && phase !== 'claiming') return
-      phase = 'claiming'
-      send(message)
-    },
+  registered(message: Extract<ServerMessage, { type: 'registered' }>): void {
+    if (this.#phase !== 'registering' && this.#phase !== 'claiming') return
+    this.#phase = 'registered'
+    this.send(message)
+  }
 
-    registered(message: Extract<ServerMessage, { type: 'registered' }>): void {
-      if (phase !== 'registering' && phase !== 'claiming') return
-      phase = 'registered'
-      send(message)
-    },
+  send(message: ServerMessage): void {
+    if (this.#phase !== 'closed') this.#ports.sendText(serialise(message))
+  }
 
-    send,
-    refuse,
-    close,
-    /** The socket is gone; nothing more is sent. */
-    closed(): void {
-      phase = 'closed'
-    },
+  /** Says why in words too, then closes. */
+  refuse(code: string, message: string, reason: CloseReason, reconnectAfterMs?: number): void {
+    const wait = reconnectAfterMs === undefined ? {} : { reconnectAfterMs }
+    this.send({ type: 'error', code, message, retryable: reconnectAfterMs !== undefined, ...wait })
+    this.close(reason)
+  }
 
-    /** To be called about every second. `isReading`: false while nothing is read from the device on purpose. */
-    tick(now: number, isReading: boolean): void {
-      if (phase === 'closed') return
-      if (phase === 'new' && now - openedAt > rules.registerTimeoutMs) {
-        return refuse('register_timeout', 'No registration in time', CLOSE.registerTimeout, 1_000)
-      }
-      if (!isReading) heardAt = now
-      if (now - heardAt > rules.deadAfterMs) return close(CLOSE.goingAway)
-      if (now - pingedAt >= pingEveryMs) {
-        pingedAt = now
-        ports.ping()
-      }
-    },
-    phase: (): Phase => phase,
-    heardAt: () => heardAt,
+  close(reason: CloseReason): void {
+    if (this.#phase === 'closed') return
+    this.#phase = 'closed'
+    this.#ports.closeSocket(reason)
+  }
+
+  /** The socket is gone; nothing more is sent. */
+  closed(): void {
+    this.#phase = 'closed'
+  }
+
+  /** To be called about every second. `isReading`: false while nothing is read from the device on purpose. */
+  tick(now: number, isReading: boolean): void {
+    if (this.#phase === 'closed') return
+    if (this.#phase === 'new' && now - this.#openedAt > this.#rules.registerTimeoutMs) {
+      return this.refuse('register_timeout', 'No registration in time', CLOSE.registerTimeout, 1_000)
+    }
+    if (!isReading) this.#heardAt = now
+    if (now - this.#heardAt > this.#rules.deadAfterMs) return this.close(CLOSE.goingAway)
+    if (now - this.#pingedAt >= this.#pingEveryMs) {
+      this.#pingedAt = now
+      this.#ports.ping()
+    }
   }
 }
 

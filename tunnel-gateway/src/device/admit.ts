@@ -8,8 +8,7 @@ import type { Register } from '@wmoc/protocol/messages'
 import type { CommandTaker } from '#src/control-plane/commands.ts'
 import type { FlapDetector } from '#src/core/flapping.ts'
 import type { Hub } from '#src/core/hub.ts'
-import { createStreams } from '#src/core/streams.ts'
-import type { StreamRules, Streams } from '#src/core/streams.ts'
+import type { StreamRules } from '#src/core/streams.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Connection } from './connection.ts'
 import { identityOf } from './device-description.ts'
@@ -18,8 +17,8 @@ import { PRESENCE_TTL_MS } from './presence.ts'
 import type { Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
-import { createTunnel } from './tunnel.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { Tunnel, TunnelHost } from './tunnel.ts'
+import { TunnelV1 } from './tunnel-v1.ts'
 
 export interface AdmitDeps {
   readonly shard: string
@@ -54,6 +53,11 @@ const conflict = {
 
 export function createAdmit(deps: AdmitDeps): Admit {
   const { hub, metrics, reporter, log } = deps
+  const host: TunnelHost = {
+    streamRules: deps.streamRules,
+    oddity: (kind) => metrics.oddities.inc({ kind }),
+    retired: (tunnel) => void hub.detach(tunnel),
+  }
 
   /** The next epoch; null while the store is away. */
   async function claimEpoch(controllerId: string): Promise<number | null> {
@@ -62,17 +66,6 @@ export function createAdmit(deps: AdmitDeps): Admit {
     return deps.store.claimPresence(controllerId, claim).then(
       ({ epoch }) => epoch,
       () => null,
-    )
-  }
-
-  function streamsOf({ socket }: Connection, maxInFlight: number): Streams {
-    return createStreams(
-      { ...deps.streamRules, maxInFlight },
-      {
-        send: (text) => socket.readyState === socket.OPEN && socket.send(text),
-        pause: (isPaused) => (isPaused ? socket.pause() : socket.resume()),
-        oddity: (kind) => metrics.oddities.inc({ kind }),
-      },
     )
   }
 
@@ -95,7 +88,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
     return true
   }
 
-  function welcome({ session }: Connection, tunnel: Tunnel, secret: string | null, maxStreams: number): void {
+  function welcome({ session }: Connection, tunnel: TunnelV1, secret: string | null): void {
     const { controllerId, epoch } = tunnel
     session.registered({
       type: 'registered',
@@ -107,7 +100,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
       serverTimeMs: Date.now(),
       limits: {
         maxMessageBytes: V1_LIMITS.maxMessageBytes,
-        maxStreams,
+        maxStreams: tunnel.maxStreams,
         maxRequestBody: tunnel.maxRequestBody,
         maxResponseBody: deps.streamRules.maxBodyBytes,
         maxItemsPerBatch: V1_LIMITS.maxItemsPerBatch,
@@ -117,24 +110,22 @@ export function createAdmit(deps: AdmitDeps): Admit {
 
   return async (connection, { record, secret, how }, message, device) => {
     const { controllerId } = record
-    const { session, socket, websocketId, address } = connection
+    const { session, websocketId, address } = connection
     const blockedMs = deps.flaps.blockedForMs(controllerId, performance.now())
     if (blockedMs > 0) return connection.refuse({ ...conflict, reconnectAfterMs: Math.ceil(blockedMs) })
     const epoch = await claimEpoch(controllerId)
     if (epoch === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
 
-    const { credentials } = message
-    const maxStreams = credentials?.max_streams ?? V1_LIMITS.defaultMaxStreams
     const identity = identityOf(message, address)
-    const streams = streamsOf(connection, maxStreams)
-    const tunnel = createTunnel({ record, epoch, websocketId, identity, credentials, session, streams })
-    if (socket.readyState !== socket.OPEN || session.phase() === 'closed')
-      return deps.presence.release(tunnel)
+    const { credentials } = message
+    const link = connection
+    const tunnel = new TunnelV1(host, { controllerId, epoch, websocketId, identity, credentials, link })
+    if (!connection.isOpen || session.phase === 'closed') return deps.presence.release(tunnel)
     const attached = hub.attach(tunnel)
     if (!attached.isAttached) return session.close(CLOSE.superseded)
     connection.attach(tunnel)
-    if (attached.replaced !== null && isConflict(connection, attached.replaced, tunnel)) return
-    attached.replaced?.close(CLOSE.superseded)
+    if (attached.replaced?.isLeaving === false && isConflict(connection, attached.replaced, tunnel)) return
+    attached.replaced?.supersede()
 
     metrics.opens.inc({ kind: how })
     reporter.event({
@@ -147,7 +138,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
       at: Date.now(),
     })
     log.info('tunnel', 'tunnel opened', { controllerId, epoch, how, address })
-    welcome(connection, tunnel, secret, maxStreams)
+    welcome(connection, tunnel, secret)
     deps.commands.request(controllerId)
   }
 }

@@ -3,11 +3,21 @@ import { randomUUID } from 'node:crypto'
 import { limitKeyOfAddress } from '@wmoc/platform/client-address'
 import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
-import type { CommandResult, Log, Metrics, Register } from '@wmoc/protocol/messages'
+import type { CloseReason } from '@wmoc/protocol/close-codes'
+import type { DeviceDescription } from '@wmoc/protocol/control-plane'
+import type {
+  CommandResult,
+  HttpResponse,
+  HttpResponseChunk,
+  Log,
+  Metrics,
+  Register,
+  ServerMessage,
+} from '@wmoc/protocol/messages'
 import type { WebSocket } from 'ws'
 import type { Admission } from '#src/core/admission.ts'
-import { createTunnelSession, heartbeatMs } from '#src/core/tunnel-session.ts'
-import type { SessionRules, TunnelSession } from '#src/core/tunnel-session.ts'
+import { heartbeatMs, TunnelSession } from '#src/core/tunnel-session.ts'
+import type { SessionPorts, SessionRules } from '#src/core/tunnel-session.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Admit } from './admit.ts'
 import type { Claims } from './claims.ts'
@@ -16,7 +26,8 @@ import type { Ingest } from './ingest.ts'
 import type { Refusal, Registrar, Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { TunnelLink } from './tunnel.ts'
+import type { TunnelV1 } from './tunnel-v1.ts'
 
 export interface ConnectionDeps {
   readonly admission: Admission
@@ -30,167 +41,219 @@ export interface ConnectionDeps {
   readonly admit: Admit
   readonly isDraining: () => boolean
   /** The tunnel is over: out of every list, whatever its socket still does. */
-  readonly tunnelClosed: (tunnel: Tunnel, reason: { code: number; reason: string }) => void
-}
-
-export interface Connection {
-  readonly session: TunnelSession
-  readonly socket: WebSocket
-  readonly websocketId: string
-  readonly address: string
-  readonly tunnel: Tunnel | null
-  /** It is registered now. */
-  attach(tunnel: Tunnel): void
-  refuse(refusal: Refusal): void
+  readonly tunnelClosed: (tunnel: TunnelV1, reason: { code: number; reason: string }) => void
+  /** The socket is closed. */
+  readonly gone: (connection: Connection) => void
 }
 
 /** Bytes that may wait for a device that reads slowly, before it is taken for dead. */
 const MAX_SOCKET_BACKLOG = 64 * 1_048_576
 
-/** Begins the conversation. @param gone Called once, when the socket is closed. */
-export function createConnection(
-  deps: ConnectionDeps,
-  socket: WebSocket,
-  address: string,
-  gone: () => void,
-): Connection {
-  const { metrics, log } = deps
-  const addressKey = limitKeyOfAddress(address)
-  let tunnel: Tunnel | null = null
-  let isCounted = true
-  let stopWaiting: (() => void) | null = null
-  let pingedAt = 0
-  let closeReason: { code: number; reason: string } = { code: 1006, reason: 'connection_lost' }
+/** Without closures, because there are as many as tunnels. */
+export class Connection implements SessionPorts, TunnelLink {
+  readonly websocketId = randomUUID()
+  readonly address: string
+  readonly session: TunnelSession
+  tunnel: TunnelV1 | null = null
+  readonly #deps: ConnectionDeps
+  readonly #socket: WebSocket
+  #isCounted = true
+  #stopWaiting: (() => void) | null = null
+  #pingedAt = 0
+  #closeReason: { code: number; reason: string } = LOST
 
-  const session = createTunnelSession(
-    {
-      sendText: send,
-      ping() {
-        pingedAt = performance.now()
-        socket.ping()
-      },
-      close(reason) {
-        closeReason = reason
-        leave()
-        // A paused socket would never see the peer's answer to the close.
-        socket.resume()
-        socket.close(reason.code, reason.reason)
-      },
-      register: (message) => void register(message).catch(failed),
-      response: (message) => tunnel?.streams.receive(message, performance.now()),
-      ingest,
-      commandResult,
-    },
-    deps.sessionRules,
-    performance.now(),
-    heartbeatMs(Math.random()),
-  )
-
-  const connection: Connection = {
-    session,
-    socket,
-    websocketId: randomUUID(),
-    address,
-    get tunnel() {
-      return tunnel
-    },
-    attach(attached) {
-      tunnel = attached
-      uncount()
-    },
-    refuse,
+  constructor(deps: ConnectionDeps, socket: WebSocket, address: string) {
+    this.#deps = deps
+    this.#socket = socket
+    this.address = address
+    this.session = new TunnelSession(this, deps.sessionRules, performance.now(), heartbeatMs(Math.random()))
+    connectionOf.set(socket, this)
+    socket.on('message', onMessage)
+    socket.on('pong', onPong)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 
-  function send(text: string): void {
-    socket.send(text)
-    if (socket.bufferedAmount > MAX_SOCKET_BACKLOG) socket.terminate()
+  // What its session needs.
+
+  sendText(text: string): void {
+    if (!this.isOpen) return
+    this.#socket.send(text)
+    if (this.bufferedBytes > MAX_SOCKET_BACKLOG) this.#socket.terminate()
   }
 
-  function ingest(message: Metrics | Log, bytes: number): void {
-    metrics.messages.inc({ kind: message.type })
-    if (tunnel !== null) deps.ingest.add(tunnel, message, bytes, Date.now())
+  ping(): void {
+    this.#pingedAt = performance.now()
+    this.#socket.ping()
   }
 
-  function commandResult(message: CommandResult): void {
-    metrics.messages.inc({ kind: 'command_result' })
-    if (tunnel === null) return
-    tunnel.commandDone(message.id)
-    deps.reporter.result(tunnel.controllerId, message)
+  register(message: Register): void {
+    void this.#register(message).catch((error: unknown) => this.#failed(error))
   }
 
-  function uncount(): void {
-    if (isCounted) deps.admission.left(addressKey)
-    isCounted = false
+  response(message: HttpResponse | HttpResponseChunk): void {
+    this.tunnel?.receive(message)
   }
 
-  function leave(): void {
-    stopWaiting?.()
-    uncount()
-    const closed = tunnel
-    tunnel = null
-    if (closed !== null) deps.tunnelClosed(closed, closeReason)
+  ingest(message: Metrics | Log, bytes: number): void {
+    this.#deps.metrics.messages.inc({ kind: message.type })
+    if (this.tunnel !== null) this.#deps.ingest.add(this.tunnel, message, bytes, Date.now())
   }
 
-  function refuse(refusal: Refusal): void {
+  commandResult(message: CommandResult): void {
+    this.#deps.metrics.messages.inc({ kind: 'command_result' })
+    if (this.tunnel === null) return
+    this.tunnel.commandDone(message.id)
+    this.#deps.reporter.result(this.tunnel.controllerId, message)
+  }
+
+  /** Says why, and ends the tunnel at once whatever the socket still does. */
+  closeSocket(reason: CloseReason): void {
+    this.#closeReason = reason
+    this.#leave()
+    // A paused socket would never see the peer's answer to the close.
+    this.#socket.resume()
+    this.#socket.close(reason.code, reason.reason)
+  }
+
+  // What its tunnel needs.
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
+  }
+  send(message: ServerMessage): void {
+    this.session.send(message)
+  }
+  sendBytes(bytes: Uint8Array): void {
+    if (this.isOpen) this.#socket.send(bytes)
+  }
+  pause(isPaused: boolean): void {
+    if (isPaused) this.#socket.pause()
+    else this.#socket.resume()
+  }
+  close(reason: CloseReason): void {
+    this.session.close(reason)
+  }
+
+  /** It is registered now. */
+  attach(tunnel: TunnelV1): void {
+    this.tunnel = tunnel
+    this.#uncount()
+  }
+
+  refuse(refusal: Refusal): void {
+    const { metrics, reporter, log } = this.#deps
+    const { address } = this
     metrics.registerFailures.inc({ reason: refusal.code })
     if (refusal.failedFor !== undefined) {
       const controllerId = refusal.failedFor
-      deps.reporter.event({
-        type: 'auth_failed',
-        controllerId,
-        remoteAddress: address,
-        reason: 'bad_secret',
-        at: Date.now(),
-      })
+      const event = { type: 'auth_failed', controllerId, remoteAddress: address } as const
+      reporter.event({ ...event, reason: 'bad_secret', at: Date.now() })
       log.warn('auth', 'wrong device secret', { controllerId, address })
     }
-    session.refuse(refusal.code, refusal.message, refusal.close, refusal.reconnectAfterMs)
+    this.session.refuse(refusal.code, refusal.message, refusal.close, refusal.reconnectAfterMs)
   }
 
-  function failed(error: unknown): void {
-    log.error('tunnel', 'registration failed', { error })
-    refuse(tryLater(5_000))
+  /** To be called about every second. @param now Of the monotonic clock. */
+  tick(now: number): void {
+    this.tunnel?.tick(now)
+    this.session.tick(now, !this.#socket.isPaused)
   }
 
-  async function register(message: Register): Promise<void> {
-    if (deps.isDraining()) return session.refuse('draining', 'Restarting', CLOSE.restart, 1_000)
-    const waitMs = deps.admission.register(performance.now())
+  async #register(message: Register): Promise<void> {
+    const { admission, registrar, claims, isDraining } = this.#deps
+    if (isDraining()) return this.session.refuse('draining', 'Restarting', CLOSE.restart, 1_000)
+    const waitMs = admission.register(performance.now())
     // Spread, so that those who were too early do not come together again.
-    if (waitMs > 0) return refuse(tryLater(waitMs + Math.floor(Math.random() * (1_000 + waitMs))))
-    const device = describeDevice(message, address)
-    const settle = (verdict: Exclude<Verdict, { kind: 'claim' }>) =>
-      verdict.kind === 'refused' ? refuse(verdict) : deps.admit(connection, verdict, message, device)
-    const verdict = await deps.registrar.identify(message, device)
-    if (verdict.kind !== 'claim') return settle(verdict)
-    session.claiming(activationRequired(verdict.claim))
-    if (session.phase() !== 'claiming') return
-    stopWaiting = deps.claims.wait(verdict.claim, {
+    if (waitMs > 0) return this.refuse(tryLater(waitMs + Math.floor(Math.random() * (1_000 + waitMs))))
+    const device = describeDevice(message, this.address)
+    const verdict = await registrar.identify(message, device)
+    if (verdict.kind !== 'claim') return this.#settle(verdict, message, device)
+    this.session.claiming(activationRequired(verdict.claim))
+    if (this.session.phase !== 'claiming') return
+    this.#stopWaiting = claims.wait(verdict.claim, {
       device,
-      show: (claim) => session.claiming(activationRequired(claim)),
-      settle: (settled) => void Promise.resolve(settle(settled)).catch(failed),
+      show: (claim) => this.session.claiming(activationRequired(claim)),
+      settle: (settled) =>
+        void this.#settle(settled, message, device).catch((error: unknown) => this.#failed(error)),
     })
   }
 
-  socket.on('message', (data: Buffer, isBinary: boolean) =>
-    session.receive(data, isBinary, performance.now()),
-  )
-  socket.on('pong', () => {
+  async #settle(
+    verdict: Exclude<Verdict, { kind: 'claim' }>,
+    message: Register,
+    device: DeviceDescription,
+  ): Promise<void> {
+    if (verdict.kind === 'refused') this.refuse(verdict)
+    else await this.#deps.admit(this, verdict, message, device)
+    // It holds the whole registration.
+    this.#stopWaiting = null
+  }
+
+  #failed(error: unknown): void {
+    this.#deps.log.error('tunnel', 'registration failed', { error })
+    this.refuse(tryLater(5_000))
+  }
+
+  #uncount(): void {
+    if (this.#isCounted) this.#deps.admission.left(limitKeyOfAddress(this.address))
+    this.#isCounted = false
+  }
+
+  #leave(): void {
+    this.#stopWaiting?.()
+    this.#stopWaiting = null
+    this.#uncount()
+    const closed = this.tunnel
+    this.tunnel = null
+    if (closed !== null) this.#deps.tunnelClosed(closed, this.#closeReason)
+  }
+
+  // What its socket says.
+
+  received(data: Buffer, isBinary: boolean): void {
+    this.session.receive(data, isBinary, performance.now())
+  }
+
+  ponged(): void {
     const now = performance.now()
-    session.heard(now)
-    if (pingedAt > 0) metrics.rtt.observe((now - pingedAt) / 1_000)
-    pingedAt = 0
-  })
-  socket.on('error', (error: Error & { code?: string }) => {
+    this.session.heard(now)
+    if (this.#pingedAt > 0) this.#deps.metrics.rtt.observe((now - this.#pingedAt) / 1_000)
+    this.#pingedAt = 0
+  }
+
+  socketFailed(error: Error & { code?: string }): void {
     // The library closes the socket itself, with 1009 or 1002.
-    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') closeReason = CLOSE.tooBig
-    log.debug('tunnel', 'socket failed', { address, error })
-  })
-  socket.on('close', (code: number) => {
-    const isByDevice = session.phase() !== 'closed' && code !== 1006 && closeReason.code === 1006
-    if (isByDevice) closeReason = { code, reason: 'closed_by_device' }
-    session.closed()
-    leave()
-    gone()
-  })
-  return connection
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#closeReason = CLOSE.tooBig
+    this.#deps.log.debug('tunnel', 'socket failed', { address: this.address, error })
+  }
+
+  socketClosed(code: number): void {
+    if (this.session.phase !== 'closed' && code !== 1006 && this.#closeReason === LOST)
+      this.#closeReason = { code, reason: 'closed_by_device' }
+    this.session.closed()
+    this.#leave()
+    this.#deps.gone(this)
+  }
+}
+
+const LOST = { code: 1006, reason: 'connection_lost' }
+
+/** The same four listeners serve all sockets: one more closure each would be paid for by every tunnel. */
+const connectionOf = new WeakMap<WebSocket, Connection>()
+
+function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  connectionOf.get(this)!.received(data, isBinary)
+}
+function onPong(this: WebSocket): void {
+  connectionOf.get(this)!.ponged()
+}
+function onError(this: WebSocket, error: Error): void {
+  connectionOf.get(this)!.socketFailed(error)
+}
+function onClose(this: WebSocket, code: number): void {
+  connectionOf.get(this)!.socketClosed(code)
 }

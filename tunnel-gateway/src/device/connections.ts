@@ -3,12 +3,12 @@ import type { CloseReason } from '@wmoc/protocol/close-codes'
 import type { WebSocket } from 'ws'
 import type { Hub } from '#src/core/hub.ts'
 import type { FlapDetector } from '#src/core/flapping.ts'
-import { createConnection } from './connection.ts'
-import type { Connection, ConnectionDeps } from './connection.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionDeps } from './connection.ts'
 import type { PresenceKeeper } from './presence.ts'
 import type { Tunnel } from './tunnel.ts'
 
-export interface ConnectionsDeps extends Omit<ConnectionDeps, 'tunnelClosed'> {
+export interface ConnectionsDeps extends Omit<ConnectionDeps, 'tunnelClosed' | 'gone'> {
   readonly hub: Hub<Tunnel>
   readonly flaps: FlapDetector
   readonly presence: PresenceKeeper
@@ -23,6 +23,8 @@ export interface Connections {
   closeAll(reason: CloseReason): void
   /** When the last tunnel of a controller closed here, since this process runs. Milliseconds since 1970. */
   readonly lastSeenAt: (controllerId: string) => number | null
+  /** Another shard has a tunnel of this controller with this epoch: an older one here ends. */
+  readonly superseded: (controllerId: string, epoch: number) => void
 }
 
 const MAX_REMEMBERED = 50_000
@@ -39,7 +41,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
 
   function tunnelClosed(tunnel: Tunnel, { code: closeCode, reason }: { code: number; reason: string }): void {
     const wasCurrent = deps.hub.detach(tunnel)
-    tunnel.streams.closeAll('device_disconnected')
+    tunnel.closed()
     if (wasCurrent) deps.presence.release(tunnel)
     const { controllerId, epoch, websocketId } = tunnel
     rememberSeen(controllerId)
@@ -56,23 +58,19 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     deps.log.info('tunnel', 'tunnel closed', { controllerId, epoch, closeCode, reason })
   }
 
-  const connectionDeps: ConnectionDeps = { ...deps, tunnelClosed }
+  const connectionDeps: ConnectionDeps = {
+    ...deps,
+    tunnelClosed,
+    gone: (connection) => void connections.delete(connection),
+  }
 
   return {
     accept(socket, address) {
-      const connection = createConnection(connectionDeps, socket, address, () =>
-        connections.delete(connection),
-      )
-      connections.add(connection)
+      connections.add(new Connection(connectionDeps, socket, address))
     },
     tick() {
       const now = performance.now()
-      for (const { session, socket, tunnel } of connections) {
-        if (tunnel !== null && tunnel.streams.inFlight() + tunnel.streams.queued() > 0)
-          tunnel.streams.tick(now)
-        if (tunnel?.isLeaving === true && tunnel.streams.pending() === 0) tunnel.leave()
-        session.tick(now, !socket.isPaused)
-      }
+      for (const connection of connections) connection.tick(now)
       deps.flaps.sweep(now)
     },
     get size() {
@@ -82,5 +80,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
       for (const { session } of connections) session.close(reason)
     },
     lastSeenAt: (controllerId) => lastSeen.get(controllerId) ?? null,
+    superseded(controllerId, epoch) {
+      const tunnel = deps.hub.get(controllerId)
+      if (tunnel !== undefined && tunnel.epoch < epoch) tunnel.supersede()
+    },
   }
 }

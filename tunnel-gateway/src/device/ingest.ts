@@ -45,7 +45,7 @@ export function createIngest(options: {
       settle(item)
       // Refused is final as well, but it is not stored, so it is not acknowledged.
       if (results[index] !== 'stored') metrics.ingestDropped.inc({ reason: 'refused' })
-      else if (item.batch.seq !== null) item.tunnel.session.send({ type: 'ack', seq: item.batch.seq })
+      else if (item.batch.seq !== null) item.tunnel.acknowledge(item.batch.seq)
     })
   }
 

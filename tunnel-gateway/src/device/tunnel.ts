@@ -1,42 +1,206 @@
-/** A registered controller's tunnel: what the rest of the gateway does with a socket. */
+/**
+ * A registered controller's tunnel: what the rest of the gateway does with it, in either dialect.
+ *
+ * Its end: `goAway` tells the device to leave. One that announced `overlap` opens its next tunnel first, and this one
+ * takes requests until that is there; then it is `retire`d, finishes what it has and closes with 1012. Any other device
+ * must lose this tunnel before it comes back: it takes new requests only as long as older ones keep it here anyway.
+ */
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
-import type { ControllerRecord, QueuedCommand } from '@wmoc/protocol/control-plane'
-import type { DeviceCredentials, GoAway } from '@wmoc/protocol/messages'
-import { V1_LIMITS } from '@wmoc/protocol/messages'
-import { encodeBody } from '@wmoc/protocol/v1-body'
-import { serialise } from '@wmoc/protocol/v1-codec'
+import type { QueuedCommand } from '@wmoc/protocol/control-plane'
+import { DEVICE_FEATURES, V1_LIMITS } from '@wmoc/protocol/messages'
+import type { DeviceCredentials, DeviceFeature, GoAway, ServerMessage } from '@wmoc/protocol/messages'
+import type { Exchange, Exchanges } from '#src/core/exchanges.ts'
 import type { HubEntry } from '#src/core/hub.ts'
-import type { Streams } from '#src/core/streams.ts'
-import type { TunnelSession } from '#src/core/tunnel-session.ts'
-import type { OpenRequest, Upstream, UpstreamRequest } from '#src/core/upstream.ts'
-import { requestId } from './request-id.ts'
+import type { StreamRules } from '#src/core/streams.ts'
+import type { StreamFailure, StreamSink, Upstream } from '#src/core/upstream.ts'
+import type { UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 
-export interface Tunnel extends HubEntry, Upstream {
-  readonly websocketId: string
-  /** Tells two devices with one credential apart, as far as they show it. */
-  readonly identity: string
-  readonly streams: Streams
-  /** Scope of `seq` in metrics and logs. */
-  readonly ingestStream: string
-  readonly session: TunnelSession
-  isLeaving: boolean
-  command(command: QueuedCommand): void
-  commandDone(id: string): void
-  goAway(message: GoAway): void
-  /** Closes after a `goAway`, once nobody waits for an answer any more. */
-  leave(): void
+/** The socket below, as a tunnel sees it. */
+export interface TunnelLink {
+  readonly isOpen: boolean
+  send(message: ServerMessage): void
+  /** A message that is text already; dialect v1. */
+  sendText(text: string): void
+  /** Whole frames; dialect v2. */
+  sendBytes(bytes: Uint8Array): void
+  /** Bytes that the socket has not taken yet. */
+  readonly bufferedBytes: number
+  /** Reading from the device stops (true) or goes on (false). */
+  pause(isPaused: boolean): void
   close(reason: CloseReason): void
 }
 
+/** What all tunnels of a process share. */
+export interface TunnelHost {
+  /** All but what a device itself announces. */
+  readonly streamRules: Omit<StreamRules, 'maxInFlight'>
+  /** Something that an honest device does not send; `kind` is a metric label. */
+  oddity(kind: 'unknown_id' | 'out_of_order' | 'bad_body'): void
+  /** It takes no requests any more, and its controller may be somewhere else. */
+  retired(tunnel: Tunnel): void
+}
+
 export interface TunnelOptions {
-  readonly record: ControllerRecord
+  readonly controllerId: string
+  readonly epoch: number
+  readonly websocketId: string
+  /** Tells two devices with one credential apart, as far as they show it. */
+  readonly identity: string
+  readonly credentials: DeviceCredentials | undefined
+  readonly link: TunnelLink
+}
+
+/** Commands that may wait for their results on one tunnel. */
+const MAX_SENT_COMMANDS = 1_000
+/** Beyond what `goaway` said, before a tunnel is closed whose device does not open its next one. */
+const OVERLAP_GRACE_MS = 30_000
+const NO_HOSTS: readonly string[] = []
+
+export abstract class Tunnel implements HubEntry, Upstream {
+  readonly controllerId: string
   readonly epoch: number
   readonly websocketId: string
   readonly identity: string
-  readonly credentials: DeviceCredentials | undefined
-  readonly session: TunnelSession
-  readonly streams: Streams
+  readonly maxRequestHeader: number
+  readonly ownHosts: readonly string[]
+  /** Scope of `seq` in metrics and logs. */
+  readonly ingestStream: string
+  /** It was told to go. */
+  isLeaving = false
+  protected readonly host: TunnelHost
+  protected link: TunnelLink
+  readonly #features: number
+  #isRetired = false
+  #leavingSince = 0
+  #leaveBy = Infinity
+  /** Ids sent on this tunnel and not answered, so that a repeated fetch does not repeat them. */
+  #sentCommands: Set<string> | null = null
+
+  constructor(host: TunnelHost, options: TunnelOptions) {
+    const { credentials } = options
+    this.host = host
+    this.link = options.link
+    this.controllerId = options.controllerId
+    this.epoch = options.epoch
+    this.websocketId = options.websocketId
+    this.identity = options.identity
+    this.maxRequestHeader = credentials?.max_req_header ?? V1_LIMITS.defaultMaxRequestHeader
+    this.ownHosts = ownHosts(credentials)
+    this.ingestStream = credentials?.boot_id ?? options.websocketId
+    this.#features = featureBits(credentials?.features)
+  }
+
+  abstract readonly dialect: 'v1' | 'v2'
+  abstract readonly maxRequestBody: number
+  abstract readonly takesStreams: boolean
+  abstract readonly takesWebSockets: boolean
+  abstract open(request: UpstreamRequest, sink: StreamSink): UpstreamStream | StreamFailure
+  /** Null before the first request. */
+  protected abstract readonly exchanges: Exchanges<Exchange> | null
+  abstract invariants(): string[]
+  /** To be called about every second. */
+  abstract tickStreams(now: number): void
+
+  get hop(): 'local' {
+    return 'local'
+  }
+  hasFeature(feature: DeviceFeature): boolean {
+    return (this.#features & featureBit(feature)) !== 0
+  }
+  get features(): readonly DeviceFeature[] {
+    return DEVICE_FEATURES.filter((feature) => this.hasFeature(feature))
+  }
+  /** Requests that the device holds, those that it was told to stop among them. */
+  inFlight(): number {
+    return this.exchanges?.inFlight ?? 0
+  }
+  queued(): number {
+    return this.exchanges?.queued ?? 0
+  }
+  /** Requests that a user still waits for. */
+  pending(): number {
+    return this.exchanges?.pending() ?? 0
+  }
+  get isIdle(): boolean {
+    return this.pending() === 0
+  }
+  /** Whether `open` takes requests. */
+  get isAccepting(): boolean {
+    if (this.#isRetired || !this.isAlive) return false
+    return !this.isLeaving || this.hasFeature('overlap') || this.#hasOldWork()
+  }
+  /** Its device is here, or expected back within the time of `resume`. */
+  protected get isAlive(): boolean {
+    return this.link.isOpen
+  }
+
+  #hasOldWork(): boolean {
+    return (this.exchanges?.pending(this.#leavingSince) ?? 0) > 0
+  }
+
+  command(command: QueuedCommand): void {
+    this.#sentCommands ??= new Set()
+    if (this.#sentCommands.has(command.id) || this.#sentCommands.size >= MAX_SENT_COMMANDS) return
+    this.#sentCommands.add(command.id)
+    const { id, name, params, expiresAt } = command
+    this.link.send({ type: 'command', id, name, params, expiresAt })
+  }
+
+  commandDone(id: string): void {
+    this.#sentCommands?.delete(id)
+    if (this.#sentCommands?.size === 0) this.#sentCommands = null
+  }
+
+  acknowledge(seq: number): void {
+    this.link.send({ type: 'ack', seq })
+  }
+
+  /** Tells the device to go; see above what follows. */
+  goAway(message: GoAway): void {
+    const now = performance.now()
+    this.link.send(message)
+    this.isLeaving = true
+    this.#leavingSince = now
+    if (this.hasFeature('overlap')) this.#leaveBy = now + message.reconnectAfterMs + OVERLAP_GRACE_MS
+    this.settled()
+  }
+
+  /** A newer tunnel of the controller is there, here or on another shard. */
+  supersede(): void {
+    if (this.isLeaving && this.hasFeature('overlap')) this.retire()
+    else this.close(CLOSE.superseded)
+  }
+
+  /** Takes no more requests, and closes with 1012 once nobody waits for an answer any more. */
+  retire(): void {
+    this.isLeaving = true
+    this.#isRetired = true
+    this.host.retired(this)
+    this.settled()
+  }
+
+  /** A user waits for one answer less. */
+  settled(): void {
+    if (!this.isLeaving || !this.isIdle) return
+    if (this.#isRetired || !this.hasFeature('overlap')) this.close(CLOSE.restart)
+  }
+
+  /** To be called about every second. @param now Of the monotonic clock. */
+  tick(now: number): void {
+    if (this.exchanges !== null && this.exchanges.size > 0) this.tickStreams(now)
+    if (now > this.#leaveBy && !this.#isRetired) this.retire()
+  }
+
+  close(reason: CloseReason): void {
+    this.link.close(reason)
+  }
+
+  /** The socket is gone: settles every request. */
+  closed(): void {
+    this.#isRetired = true
+    this.exchanges?.closeAll('device_disconnected')
+  }
 }
 
 /** Names under which firmware tells its own address. */
@@ -50,65 +214,8 @@ const ADDRESS_FIELDS = [
   'mdns',
   'local_address',
 ] as const
-/** Commands that may wait for their results on one tunnel. */
-const MAX_SENT_COMMANDS = 1_000
 
-export function createTunnel(options: TunnelOptions): Tunnel {
-  const { session, streams, credentials } = options
-  /** Ids sent on this tunnel and not answered, so that a repeated fetch does not repeat them. */
-  const sentCommands = new Map<string, number>()
-
-  function open(request: UpstreamRequest, sink: Parameters<Upstream['open']>[1]): OpenRequest | 'overloaded' {
-    const id = requestId()
-    const { method, path, headers } = request
-    const message = serialise({
-      type: 'http_request',
-      id,
-      method,
-      path,
-      headers,
-      ...encodeBody(request.body),
-    })
-    if (!streams.open({ id, message }, sink, performance.now())) return 'overloaded'
-    return {
-      cancel: () => streams.cancel(id, performance.now()),
-      drained: () => streams.drained(),
-    }
-  }
-
-  return {
-    controllerId: options.record.controllerId,
-    epoch: options.epoch,
-    websocketId: options.websocketId,
-    identity: options.identity,
-    ingestStream: credentials?.boot_id ?? options.websocketId,
-    maxRequestBody: credentials?.max_request_body ?? V1_LIMITS.defaultMaxRequestBody,
-    maxRequestHeader: credentials?.max_req_header ?? V1_LIMITS.defaultMaxRequestHeader,
-    ownHosts: ownHosts(credentials),
-    session,
-    streams,
-    isLeaving: false,
-    open,
-    command(command) {
-      if (sentCommands.has(command.id) || sentCommands.size >= MAX_SENT_COMMANDS) return
-      sentCommands.set(command.id, command.expiresAt)
-      const { id, name, params, expiresAt } = command
-      session.send({ type: 'command', id, name, params, expiresAt })
-    },
-    commandDone(id) {
-      sentCommands.delete(id)
-    },
-    goAway(message) {
-      session.send(message)
-      this.isLeaving = true
-      if (streams.pending() === 0) this.leave()
-    },
-    leave: () => session.close(CLOSE.restart),
-    close: (reason) => session.close(reason),
-  }
-}
-
-function ownHosts(credentials: DeviceCredentials | undefined): string[] {
+function ownHosts(credentials: DeviceCredentials | undefined): readonly string[] {
   const hosts: string[] = []
   for (const field of ADDRESS_FIELDS) {
     const value = credentials?.[field]
@@ -117,5 +224,15 @@ function ownHosts(credentials: DeviceCredentials | undefined): string[] {
     hosts.push(host)
     if (field === 'hostname' || field === 'mdns') hosts.push(`${host}.local`)
   }
-  return hosts
+  return hosts.length === 0 ? NO_HOSTS : hosts
+}
+
+function featureBit(feature: DeviceFeature): number {
+  return 1 << DEVICE_FEATURES.indexOf(feature)
+}
+
+function featureBits(announced: readonly string[] | undefined): number {
+  let bits = 0
+  for (const feature of DEVICE_FEATURES) if (announced?.includes(feature)) bits |= featureBit(feature)
+  return bits
 }

@@ -6,8 +6,7 @@ import { createBuckets } from '#src/core/buckets.ts'
 import type { ByteBudget } from '#src/core/byte-budget.ts'
 import { buildRequestHead } from '#src/core/request-headers.ts'
 import type { Surface } from '#src/core/response-head.ts'
-import type { StreamFailure } from '#src/core/streams.ts'
-import type { Upstream } from '#src/core/upstream.ts'
+import type { StreamFailure, Upstream } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import { collectBody, UserLeft } from './body.ts'
 import type { Principal } from './principal.ts'
@@ -158,7 +157,13 @@ export function createProxy(options: ProxyOptions): Proxy {
       },
     })
     const opened = upstream.open(
-      { method: request.method!, path, headers: head.headers, body: body ?? EMPTY },
+      {
+        method: request.method!,
+        path,
+        headers: head.headers,
+        kind: body === null ? 'bodiless' : 'body',
+        bodyLength: body?.length ?? null,
+      },
       sink,
     )
     if (typeof opened === 'string') {
@@ -175,8 +180,12 @@ export function createProxy(options: ProxyOptions): Proxy {
       },
     }
     live.add(entry)
+    if (body !== null) {
+      opened.write(body)
+      opened.end()
+    }
     metrics.bytes.inc({ direction: 'to_device' }, body?.length ?? 0)
-    response.on('drain', opened.drained)
+    response.on('drain', () => opened.drained())
     response.once('close', () => {
       if (!isOver) opened.cancel()
       over('user_left')
@@ -209,8 +218,6 @@ export function createProxy(options: ProxyOptions): Proxy {
   }
 }
 
-const EMPTY = new Uint8Array(0)
-
 /** The figure of the tier a minute, of which a page may take a third at once. */
 function rateOf(record: ControllerRecord) {
   const count = Math.max(1, record.requestsPerMinute)
@@ -236,6 +243,8 @@ function fail(response: ServerResponse, failure: StreamFailure, isDraining: bool
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
       return sendProblem(response, failure)
+    case 'not_supported':
+      return sendProblem(response, 'not_implemented')
     default:
       return sendProblem(response, failure)
   }

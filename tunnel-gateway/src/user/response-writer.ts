@@ -1,9 +1,8 @@
 /** The user's end of a stream: writes what the device sent in framing of our own. */
 import type { ServerResponse } from 'node:http'
-import type { HttpResponse } from '@wmoc/protocol/messages'
 import { buildResponseHead } from '#src/core/response-head.ts'
 import type { ResponseContext, ResponseHead } from '#src/core/response-head.ts'
-import type { StreamFailure, StreamSink } from '#src/core/streams.ts'
+import type { DeviceHead, StreamFailure, StreamSink } from '#src/core/upstream.ts'
 
 export type Outcome = 'ok' | 'user_left' | StreamFailure
 
@@ -31,7 +30,7 @@ export function createResponseWriter(options: WriterOptions): StreamSink {
   }
 
   return {
-    head(message: HttpResponse, isLast) {
+    head(message: DeviceHead, isLast) {
       const built = buildResponseHead(message.status, message.headers, options.context)
       if (!built.ok) {
         options.violation(built.reason)
@@ -64,5 +63,8 @@ export function createResponseWriter(options: WriterOptions): StreamSink {
     },
     fail: options.failed,
     bufferedBytes: () => response.writableLength,
+    writable: () => undefined,
+    message: () => undefined,
+    closed: () => undefined,
   }
 }
