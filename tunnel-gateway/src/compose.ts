@@ -117,10 +117,13 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
   const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
   const proxy = createProxy({
-    find: (controllerId) => hub.get(controllerId),
+    router: { locate: (controllerId) => hub.get(controllerId) },
     lastSeenAt: connections.lastSeenAt,
     isDraining: drain.isDraining,
     bodies,
+    bodyTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    maxPerUser: config.MAX_REQUESTS_PER_USER,
+    maxPerController: config.MAX_REQUESTS_PER_CONTROLLER,
     isShedding: pressure.isHigh,
     scheme,
     metrics,

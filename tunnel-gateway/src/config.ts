@@ -107,11 +107,19 @@ export const config = defineConfig({
     TOTAL_TIMEOUT_MS: { schema: durationMs(3_600_000), description: 'Longest time of one request' },
     REQUEST_TIMEOUT_MS: {
       schema: durationMs(300_000),
-      description: 'Time for a whole request of a user to arrive',
+      description: 'Time for a request of a user to arrive, as far as it is collected before it goes on',
     },
     MAX_BODY_BYTES: {
       schema: count(134_217_728),
       description: 'Bytes of users’ bodies held at once, of all requests together',
+    },
+    MAX_REQUESTS_PER_USER: {
+      schema: count(512),
+      description: 'Requests and WebSockets that one user has under way at once; more are 429',
+    },
+    MAX_REQUESTS_PER_CONTROLLER: {
+      schema: count(512),
+      description: 'Requests and WebSockets of all users to one controller at once; more are 429',
     },
     MAX_USER_CONNECTIONS: {
       schema: count(10_000),

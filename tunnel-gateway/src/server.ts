@@ -21,7 +21,7 @@ const MAX_HEADER_BYTES = 16_384
 export function createPublicServer(options: {
   host: string
   port: number
-  /** Time for a whole request to arrive; its head has at most 15 s. */
+  /** Time for the head of a request to arrive, 15 s at most. */
   requestTimeoutMs: number
   maxConnections: number
   users: UserListener
@@ -32,7 +32,8 @@ export function createPublicServer(options: {
     requireHostHeader: true,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: Math.min(15_000, options.requestTimeoutMs),
-    requestTimeout: options.requestTimeoutMs,
+    // A body that streams may take as long as it likes as long as it goes on; whoever reads it watches that.
+    requestTimeout: 0,
     keepAliveTimeout: 65_000,
     connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs / 2),
     noDelay: true,

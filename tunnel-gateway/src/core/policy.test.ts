@@ -24,6 +24,8 @@ const head = (rawHeaders: string[], changes = {}) =>
     mayAuthorise: false,
     bodyLength: null,
     maxBytes: 4_096,
+    traceparent: '',
+    subprotocols: '',
     ...changes,
   })
 

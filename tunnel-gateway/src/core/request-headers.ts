@@ -24,6 +24,10 @@ export interface RequestHeadContext {
   readonly bodyLength: number | null
   /** Bytes of head that the device takes. */
   readonly maxBytes: number
+  /** W3C `traceparent`, for one that has room for it; empty: none. */
+  readonly traceparent: string
+  /** `Sec-WebSocket-Protocol` of a WebSocket; empty: none is offered. */
+  readonly subprotocols: string
 }
 
 export type RequestHead =
@@ -39,6 +43,7 @@ const ESSENTIAL = [
   'if-range',
   'if-match',
   'if-unmodified-since',
+  'sec-websocket-protocol',
 ] as const
 /** Kept in this order as far as the device's room goes. */
 const WANTED = [
@@ -126,6 +131,7 @@ export function buildRequestHead(rawHeaders: readonly string[], context: Request
     if (values !== undefined) keep(name, values)
   }
   for (const [name, values] of incoming) if (!KNOWN.has(name)) keep(name, values)
+  if (context.traceparent !== '') keep('traceparent', [context.traceparent])
   return { ok: true, headers }
 }
 
@@ -157,4 +163,5 @@ function setOurs(headers: Map<string, string[]>, context: RequestHeadContext): v
   headers.set('x-forwarded-proto', [context.scheme])
   headers.set('x-forwarded-host', [context.host])
   if (context.prefix !== '') headers.set('x-forwarded-prefix', [context.prefix])
+  if (context.subprotocols !== '') headers.set('sec-websocket-protocol', [context.subprotocols])
 }

@@ -25,11 +25,17 @@ export interface ResponseHead {
   readonly isBodiless: boolean
   /** `Set-Cookie` values as the device sent them, for the jar of the API surface. */
   readonly setCookies: readonly string[]
+  /** What the device said of the body's length; null: nothing that could be believed. */
+  readonly declaredLength: number | null
+  /** Readable events (`text/event-stream`, not compressed): it may end between two of them. */
+  readonly isEventStream: boolean
 }
 export type Violation = { readonly ok: false; readonly reason: string }
 
 const MAX_HEADERS = 64
 const MAX_HEADER_BYTES = 16_384
+const LENGTH = /^\d{1,15}$/
+const EVENT_STREAM = /^text\/event-stream(?:;|$)/i
 
 const DROPPED: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
@@ -73,7 +79,7 @@ export function buildResponseHead(
   const isBodiless = context.method === 'HEAD' || status === 204 || status === 205 || status === 304
   const out: string[] = []
   const setCookies = flat.cookies
-  const seen = { cacheControl: '', hasValidator: false, hasType: false, hasLength: false }
+  const seen = { cacheControl: '', hasValidator: false, type: '', isEncoded: false, length: '' }
   const named = connectionNames(flat.pairs)
   for (const [name, value] of flat.pairs) {
     const lower = name.toLowerCase()
@@ -82,8 +88,9 @@ export function buildResponseHead(
     switch (lower) {
       case 'content-length':
         // Without a body the figure is information and frames nothing; with one, the gateway counts itself.
-        if (isBodiless && status !== 204 && !seen.hasLength && /^\d{1,15}$/.test(value)) out.push(name, value)
-        seen.hasLength = true
+        if (isBodiless && status !== 204 && seen.length === '' && LENGTH.test(value)) out.push(name, value)
+        // Two lengths, even of one value, are as good as none.
+        seen.length += `${seen.length === '' ? '' : ','}${value}`
         break
       case 'cache-control':
         seen.cacheControl += `${seen.cacheControl === '' ? '' : ','}${value}`
@@ -102,16 +109,25 @@ export function buildResponseHead(
       }
       default:
         if (lower === 'etag' || lower === 'last-modified') seen.hasValidator = true
-        if (lower === 'content-type') seen.hasType = true
+        if (lower === 'content-type') seen.type = value
+        if (lower === 'content-encoding') seen.isEncoded = true
         out.push(name, value)
     }
   }
-  if (!seen.hasType && !isBodiless) out.push('Content-Type', 'application/octet-stream')
+  if (seen.type === '' && !isBodiless) out.push('Content-Type', 'application/octet-stream')
   out.push('Cache-Control', cacheControl(seen.cacheControl, seen.hasValidator))
   addSecurity(out, context.surface)
   if (context.surface === 'own_origin')
     for (const cookie of ownOriginSetCookies(setCookies)) out.push('Set-Cookie', cookie)
-  return { ok: true, status, headers: out, isBodiless, setCookies }
+  return {
+    ok: true,
+    status,
+    headers: out,
+    isBodiless,
+    setCookies,
+    declaredLength: LENGTH.test(seen.length) ? Number(seen.length) : null,
+    isEventStream: !seen.isEncoded && EVENT_STREAM.test(seen.type),
+  }
 }
 
 function addSecurity(out: string[], surface: Surface): void {

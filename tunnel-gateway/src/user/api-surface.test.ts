@@ -399,6 +399,7 @@ suite('the API surface: /c/{id}/* with Bearer', () => {
       'cross-origin-resource-policy',
       'date',
       'referrer-policy',
+      'server-timing',
       'x-content-type-options',
     ])
     assert.equal(headers['cache-control'], 'private, max-age=60')

@@ -143,17 +143,10 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       route(call).catch((error: unknown) => {
         if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
         const isChallenge = error instanceof AppError && error.status === 401
-        sendError(response, error, [...(isChallenge ? CHALLENGE : []), ...closing(request)])
+        sendError(response, error, isChallenge ? CHALLENGE : [])
       })
     },
   }
-}
-
-/** A body that nobody will read ends the connection, so that it can't be taken for the next request. */
-function closing(request: IncomingMessage): readonly string[] {
-  const hasBody =
-    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-  return hasBody && !request.complete ? ['Connection', 'close'] : []
 }
 
 function hintsOf({ method, headers }: IncomingMessage): BrowserHints {

@@ -1,8 +1,9 @@
 /** Answers that the gateway gives itself: problem+json, redirects, and a page for people. */
 import { createHash } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
+import type { StreamFailure } from '#src/core/upstream.ts'
 
 const COMMON = [
   'X-Content-Type-Options',
@@ -35,11 +36,51 @@ export function sendError(response: ServerResponse, error: unknown, headers: rea
     ...COMMON,
     ...own.flat(),
     ...headers,
+    ...(headers.includes('Connection') ? [] : closing(response.req)),
     'Content-Length',
     String(Buffer.byteLength(body)),
   ])
   response.end(body)
 }
+
+/** A body that nobody will read ends the connection, so that it can't be taken for the next request. */
+function closing(request: IncomingMessage): readonly string[] {
+  if (request.complete) return []
+  const { headers } = request
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  return hasBody ? ['Connection', 'close'] : []
+}
+
+/** What a stream's failure is to the user. An answer that has begun can only be cut, never ended as if it were whole. */
+export function sendFailure(response: ServerResponse, failure: StreamFailure, isDraining: boolean): void {
+  if (response.headersSent) {
+    // HTTP/1.0 knows no chunks: there only a reset shows that something is missing.
+    if (response.req.httpVersion === '1.0') response.socket?.resetAndDestroy()
+    else response.destroy()
+    return
+  }
+  switch (failure) {
+    case 'overloaded':
+      return sendProblem(response, 'overloaded', { retryAfterMs: 2_000 })
+    case 'access_ended':
+      return sendProblem(response, 'not_found')
+    case 'slow_reader':
+      response.destroy()
+      return
+    case 'not_supported':
+      // Of an ordinary request there is only the length of its body that a device may not support.
+      if (response.req.headers.upgrade === undefined) return sendProblem(response, 'payload_too_large')
+      return sendProblem(response, 'not_implemented', { detail: NO_WEBSOCKETS })
+    case 'device_disconnected':
+      if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
+      return sendProblem(response, failure)
+    default:
+      return sendProblem(response, failure)
+  }
+}
+
+const NO_WEBSOCKETS =
+  'The controller’s firmware passes no WebSockets through; that takes dialect v2 of the tunnel protocol'
 
 export function redirect(
   response: ServerResponse,
