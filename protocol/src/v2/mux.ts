@@ -19,6 +19,9 @@ export interface ResponseHead {
   readonly headers: HeaderList
 }
 
+/** Bytes queued on a stream: above `high` its owner should wait for `writable`, which is called at `low`. */
+export const QUEUE_MARKS = { high: 65_536, low: 16_384 } as const
+
 /** One end of a stream. Calls after the stream is over do nothing. */
 export interface MuxStream {
   readonly id: number
@@ -120,6 +123,8 @@ export interface Mux {
   /** Ends every stream with `reset(code)` to its handler; nothing is sent. */
   closeAll(code: ResetCode): void
   readonly size: number
+  /** False also after more was sent without acknowledgement than can be kept: `resume` will answer false. */
+  readonly isResumable: boolean
   /** Bytes held here: queued bodies and unacknowledged frames. */
   readonly heldBytes: number
   /** What must always hold; empty when it does. */
