@@ -22,6 +22,7 @@ export const LOG_CATEGORIES = [
   'audit',
   'ingest',
   'commands',
+  'cluster',
 ] as const
 export type LogCategory = (typeof LOG_CATEGORIES)[number]
 

@@ -3,11 +3,15 @@ import { createAdminServer } from '@wmoc/platform/admin-server'
 import { createLifecycle } from '@wmoc/platform/lifecycle'
 import type { Lifecycle } from '@wmoc/platform/lifecycle'
 import type { Logger } from '@wmoc/platform/log'
+import { randomToken } from '@wmoc/platform/ids'
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
 import { createDependencies } from './admin/dependencies.ts'
 import { createStatus } from './admin/status.ts'
+import { createMembership } from './cluster/membership.ts'
+import { createClusterMetrics } from './cluster/metrics.ts'
+import { createPauseGuard } from './cluster/pause-guard.ts'
 import type { GatewayConfig } from './config.ts'
 import { createAccessTokens } from './control-plane/access-tokens.ts'
 import { createControlPlane } from './control-plane/client.ts'
@@ -26,7 +30,7 @@ import { createConnections } from './device/connections.ts'
 import type { Connections } from './device/connections.ts'
 import { createIngest } from './device/ingest.ts'
 import { createTunnelListener } from './device/listener.ts'
-import { createPresenceKeeper } from './device/presence.ts'
+import { createPresenceKeeper, LET_GO_MS } from './device/presence.ts'
 import { createRegistrar } from './device/registrar.ts'
 import { createReporter } from './device/reporter.ts'
 import type { Tunnel } from './device/tunnel.ts'
@@ -62,7 +66,35 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     log,
   })
   const claims = createClaims(registrar, log)
-  const presence = createPresenceKeeper({ store, shard: config.SHARD_ID, hub, log })
+  const instance = `${config.SHARD_ID}@${randomToken(6)}`
+  const membership = createMembership({
+    store,
+    shard: config.SHARD_ID,
+    instance,
+    weight: config.RING_WEIGHT,
+    peerAddress: () => peerAddress(config, 0),
+    leaseTtlMs: config.LEASE_TTL_MS,
+    leaseRenewMs: config.LEASE_RENEW_MS,
+    log,
+  })
+  const clusterMetrics = createClusterMetrics(registry, membership)
+  const presence = createPresenceKeeper({
+    store,
+    instance,
+    hub,
+    isAlive: (other) => membership.find(other) !== undefined,
+    log,
+  })
+  const guard = createPauseGuard({
+    limitMs: LET_GO_MS * 0.75,
+    confirmWithinMs: 5_000,
+    confirm: () => presence.renewAll(),
+    paused(ms) {
+      clusterMetrics.pauses.inc()
+      log.warn('cluster', 'this process stood still', { ms: Math.round(ms) })
+    },
+  })
+  membership.onStoreLost(() => void presence.renewAll().catch(() => undefined))
   const ingest = createIngest({ controlPlane, metrics, log })
   const reporter = createReporter(controlPlane, log)
   const commands = createCommandTaker({
@@ -73,7 +105,12 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   })
   const drain = createDrain({
     hub,
+    membership,
     connections: () => connections,
+    inFlight: () => [...proxy.live].length,
+    endStreams: () => undefined,
+    evicted: () => clusterMetrics.evictions.inc(),
+    settleMs: config.DRAIN_SETTLE_MS,
     windowMs: config.DRAIN_WINDOW_MS,
     deadlineMs: config.DRAIN_DEADLINE_MS,
     log,
@@ -81,7 +118,6 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const flaps = createFlapDetector()
   const admit = createAdmit({
     shard: config.SHARD_ID,
-    store,
     hub,
     flaps,
     presence,
@@ -108,7 +144,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       deadAfterMs: V1_LIMITS.deadAfterMs,
       messages: perSecond(config.DEVICE_MESSAGES_PER_SECOND, 10),
     },
-    isDraining: drain.isDraining,
+    isDraining: drain.isClosed,
   })
 
   const pressure = createPressure(config.SHED_AT_HEAP)
@@ -175,8 +211,9 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     connections,
     admission,
     claims,
-    shard: config.SHARD_ID,
+    membership,
     drain,
+    more: { status: () => ({}), invariants: () => [] },
   })
   const admin = createAdminServer({
     host: config.ADMIN_HOST,
@@ -224,7 +261,9 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       await Promise.all([ingest.stop(3_000), reporter.stop(3_000)])
     },
   })
+  lifecycle.add('cluster', { start: () => membership.start(), stop: () => membership.stop() })
   lifecycle.add('presence', { start: () => presence.start(), stop: () => presence.stop() })
+  lifecycle.add('pause guard', { start: () => guard.start(), stop: () => guard.stop() })
   lifecycle.add('notices', {
     start() {
       upkeep.start()
@@ -252,7 +291,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   lifecycle.add('listener', { start: () => server.start(), stop: () => server.stop(), stopTimeoutMs: 3_000 })
   lifecycle.add('tunnels', {
     stop: () => drain.begin(),
-    stopTimeoutMs: config.DRAIN_WINDOW_MS + config.DRAIN_DEADLINE_MS + 1_000,
+    stopTimeoutMs: config.DRAIN_SETTLE_MS + config.DRAIN_WINDOW_MS + config.DRAIN_DEADLINE_MS + 5_000,
   })
 
   return {
@@ -264,6 +303,12 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       return admin.port
     },
   }
+}
+
+/** @param bound The port that the listener got. */
+function peerAddress({ PEER_ADVERTISE, PEER_HOST }: GatewayConfig, bound: number): string {
+  if (PEER_ADVERTISE === undefined) return `${PEER_HOST}:${bound}`
+  return /(?:^|[^:]):\d+$|\]:\d+$/.test(PEER_ADVERTISE) ? PEER_ADVERTISE : `${PEER_ADVERTISE}:${bound}`
 }
 
 function sum(hub: { all(): Iterable<Tunnel> }, read: (tunnel: Tunnel) => number): number {

@@ -33,6 +33,48 @@ export const config = defineConfig({
       schema: z.string().min(1).max(64).default('gateway-0'),
       description: 'Name of this shard, unique among them',
     },
+    RING_WEIGHT: {
+      schema: z.coerce.number().min(0.1).max(100).default(1),
+      description: 'Share of the controllers that belong to this shard, in relation to other shards',
+    },
+    PEER_HOST: {
+      schema: z.string().default('127.0.0.1'),
+      description: 'Address of the listener for other shards',
+    },
+    PEER_PORT: { schema: port(0), description: 'Port of the listener for other shards; 0: any' },
+    PEER_ADVERTISE: {
+      schema: z
+        .string()
+        .max(200)
+        .regex(/^(?:\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/)
+        .optional(),
+      description: 'host or host:port at which other shards reach that listener; PEER_HOST unless set',
+    },
+    LEASE_TTL_MS: {
+      schema: z.coerce.number().int().min(500).default(5_000),
+      description: 'Silence after which the other shards take this one for gone',
+    },
+    LEASE_RENEW_MS: {
+      schema: z.coerce.number().int().min(100).default(1_000),
+      description: 'How often this shard shows that it lives and looks who else does',
+    },
+    PARK_MS: {
+      schema: durationMs(5_000),
+      description: 'Longest time that a request waits for a device on its way from one shard to another',
+    },
+    PARK_MAX: { schema: count(2_000), description: 'Requests that wait so at once; more are answered 503' },
+    REBALANCE_AFTER_MS: {
+      schema: durationMs(30_000),
+      description: 'How long the ring must have been the same before tunnels are moved to where they belong',
+    },
+    REBALANCE_MIN_AGE_MS: {
+      schema: durationMs(300_000),
+      description: 'Age of a tunnel before it is moved',
+    },
+    REBALANCE_PER_SECOND: {
+      schema: z.coerce.number().int().min(0).default(20),
+      description: 'Idle tunnels that are moved; 0: none',
+    },
     REDIS_URL: {
       schema: z.string().min(1),
       description: 'Shared store: redis://… or embedded://…',
@@ -129,13 +171,18 @@ export const config = defineConfig({
       schema: z.coerce.number().min(0.1).max(1).default(0.85),
       description: 'Share of the heap’s limit from which nothing new is taken on',
     },
+    DRAIN_SETTLE_MS: {
+      schema: durationMs(1_500),
+      description:
+        'Time for the ingress and the other shards to notice that this one goes, before tunnels are told',
+    },
     DRAIN_WINDOW_MS: {
-      schema: durationMs(5_000),
-      description: 'Time over which tunnels are told to go at a stop',
+      schema: durationMs(10_000),
+      description: 'Time over which tunnels are told to go at a stop; few tunnels take less',
     },
     DRAIN_DEADLINE_MS: {
-      schema: durationMs(20_000),
-      description: 'Time for requests in flight to finish at a stop',
+      schema: durationMs(30_000),
+      description: 'Time from there for devices to be elsewhere and for requests in flight to finish',
     },
   },
 })

@@ -1,46 +1,129 @@
-/** Leaving without a herd and without a lost request: what happens between the signal and the end. */
+/**
+ * Leaving without a herd and without a lost request: what happens between the signal and the end. In this order:
+ * 1. off the ring and out of readiness, so that nothing new is sent here; time for the others to notice;
+ * 2. tunnels are told to go, one after the other, each to where it belongs on the ring without this shard;
+ * 3. requests in flight finish, whether they came from here or from another shard, and those that still come are served;
+ * 4. at the deadline streams that never end are ended between two messages, and what is left is cut.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
+import type { CloseReason } from '@wmoc/protocol/close-codes'
+import type { GoAway } from '@wmoc/protocol/messages'
+import type { Membership } from './cluster/members.ts'
 import { planDrain } from './core/drain-schedule.ts'
 import type { Hub } from './core/hub.ts'
-import type { Connections } from './device/connections.ts'
 import type { Tunnel } from './device/tunnel.ts'
 
-export interface Drain {
-  /** From now on readiness is off. Resolves when every tunnel is gone, at the latest after window and deadline. */
-  begin(): Promise<void>
-  readonly isDraining: () => boolean
+export interface DrainProgress {
+  readonly state: 'serving' | 'leaving' | 'telling' | 'waiting' | 'ending' | 'drained'
+  /** Tunnels that were told to go, and those of them that are gone. */
+  readonly told: number
+  readonly left: number
+  /** Tunnels that are still here. */
+  readonly remaining: number
 }
 
-export function createDrain(options: {
-  hub: Hub<Tunnel>
-  connections(): Connections
-  windowMs: number
-  deadlineMs: number
-  log: Logger
-}): Drain {
-  const { hub, log } = options
-  let work: Promise<void> | null = null
+export interface Drain {
+  /** From now on readiness is off. Resolves when every tunnel and request is gone, or when the deadline is over. */
+  begin(): Promise<void>
+  readonly isDraining: () => boolean
+  /** Whether new tunnels are sent elsewhere: only once everybody could notice that this shard goes. */
+  readonly isClosed: () => boolean
+  progress(): DrainProgress
+}
 
-  async function run(): Promise<void> {
-    const tunnels = [...hub.all()]
-    const plan = planDrain(tunnels.length, options.windowMs, Math.random)
+export interface DrainOptions {
+  readonly hub: Hub<Tunnel>
+  readonly membership: Pick<Membership, 'leaveRing' | 'ring' | 'members' | 'self'>
+  /** Every socket of a device. */
+  connections(): { readonly tunnels: number; closeAll(reason: CloseReason): void }
+  /** Requests of users, here or for a device on another shard, and requests of other shards. */
+  inFlight(): number
+  /** Ends streams that have no end of their own, as gently as they can be ended. */
+  endStreams(): void
+  evicted(): void
+  readonly settleMs: number
+  readonly windowMs: number
+  readonly deadlineMs: number
+  readonly log: Logger
+}
+
+const POLL_MS = 50
+/** For the last bytes of streams that were ended. */
+const END_MS = 1_000
+
+/** The `goaway` of one tunnel. */
+export function goAwayOf(
+  tunnel: Tunnel,
+  reason: GoAway['reason'],
+  reconnectAfterMs: number,
+  owner: string | null,
+): GoAway {
+  const hint = owner !== null && tunnel.hasFeature('follow') ? { shard: owner } : {}
+  return { type: 'goaway', reason, reconnectAfterMs, ...hint }
+}
+
+export function createDrain(options: DrainOptions): Drain {
+  const { hub, membership, log } = options
+  let work: Promise<void> | null = null
+  let state: DrainProgress['state'] = 'serving'
+  let told = 0
+
+  const remaining = () => options.connections().tunnels
+  const isEmpty = () => remaining() === 0 && options.inFlight() === 0
+
+  function tell(tunnel: Tunnel, reconnectAfterMs: number): void {
+    if (hub.get(tunnel.controllerId) !== tunnel || tunnel.isLeaving) return
+    told += 1
+    options.evicted()
+    const owner = membership.ring().ownerOf(tunnel.controllerId)
+    tunnel.goAway(goAwayOf(tunnel, 'draining', reconnectAfterMs, owner))
+  }
+
+  async function tellAll(): Promise<void> {
+    const hasOverlap = (tunnel: Tunnel) => tunnel.hasFeature('overlap')
     const startedAt = performance.now()
-    for (const [index, tunnel] of tunnels.entries()) {
-      const { afterMs, reconnectAfterMs } = plan[index]!
+    for (const { tunnel, afterMs, reconnectAfterMs } of planDrain(
+      hub.all(),
+      hasOverlap,
+      options.windowMs,
+      Math.random,
+    )) {
       const waitMs = startedAt + afterMs - performance.now()
       if (waitMs > 1) await sleep(waitMs)
-      tunnel.goAway({ type: 'goaway', reason: 'draining', reconnectAfterMs })
+      tell(tunnel, reconnectAfterMs)
     }
-    const deadline = performance.now() + options.deadlineMs
-    while (hub.size > 0 && performance.now() < deadline) {
-      options.connections().tick()
-      await sleep(20)
+  }
+
+  async function emptyWithin(ms: number): Promise<boolean> {
+    const deadline = performance.now() + ms
+    while (!isEmpty() && performance.now() < deadline) {
+      // Some were on their way in when the door closed.
+      for (const tunnel of hub.all()) tell(tunnel, 0)
+      await sleep(POLL_MS)
     }
-    const cut = [...hub.all()].reduce((sum, tunnel) => sum + tunnel.pending(), 0)
-    if (cut > 0) log.warn('lifecycle', 'cut requests that did not finish in time', { requests: cut })
+    return isEmpty()
+  }
+
+  async function run(): Promise<void> {
+    const hasOthers = membership.members().length > 1
+    state = 'leaving'
+    log.info('lifecycle', 'draining', { tunnels: remaining() })
+    await membership.leaveRing()
+    if (hasOthers) await sleep(options.settleMs)
+    state = 'telling'
+    await tellAll()
+    state = 'waiting'
+    if (!(await emptyWithin(options.deadlineMs))) {
+      state = 'ending'
+      options.endStreams()
+      await emptyWithin(END_MS)
+    }
+    const requests = options.inFlight()
+    if (requests > 0) log.warn('lifecycle', 'cut requests that did not finish in time', { requests })
     options.connections().closeAll(CLOSE.restart)
+    state = 'drained'
   }
 
   return {
@@ -49,5 +132,7 @@ export function createDrain(options: {
       return work
     },
     isDraining: () => work !== null,
+    isClosed: () => state !== 'serving' && state !== 'leaving',
+    progress: () => ({ state, told, left: Math.max(0, told - remaining()), remaining: remaining() }),
   }
 }

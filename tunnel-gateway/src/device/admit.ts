@@ -1,6 +1,5 @@
 /** Lets a device that proved who it is take its controller over: epoch, conflict, tunnel, `registered`. */
 import type { Logger } from '@wmoc/platform/log'
-import type { Store } from '@wmoc/platform/store'
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { DeviceDescription } from '@wmoc/protocol/control-plane'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
@@ -13,7 +12,6 @@ import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Connection } from './connection.ts'
 import { identityOf } from './device-description.ts'
 import type { PresenceKeeper } from './presence.ts'
-import { PRESENCE_TTL_MS } from './presence.ts'
 import type { Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
@@ -22,7 +20,6 @@ import { TunnelV1 } from './tunnel-v1.ts'
 
 export interface AdmitDeps {
   readonly shard: string
-  readonly store: Store
   readonly hub: Hub<Tunnel>
   readonly flaps: FlapDetector
   readonly presence: PresenceKeeper
@@ -57,16 +54,6 @@ export function createAdmit(deps: AdmitDeps): Admit {
     streamRules: deps.streamRules,
     oddity: (kind) => metrics.oddities.inc({ kind }),
     retired: (tunnel) => void hub.detach(tunnel),
-  }
-
-  /** The next epoch; null while the store is away. */
-  async function claimEpoch(controllerId: string): Promise<number | null> {
-    const atLeast = (hub.get(controllerId)?.epoch ?? 0) + 1
-    const claim = { shard: deps.shard, atLeast, ttlMs: PRESENCE_TTL_MS }
-    return deps.store.claimPresence(controllerId, claim).then(
-      ({ epoch }) => epoch,
-      () => null,
-    )
   }
 
   /** Two devices with one credential push each other out: both are refused and the owner is told. */
@@ -113,7 +100,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
     const { session, websocketId, address } = connection
     const blockedMs = deps.flaps.blockedForMs(controllerId, performance.now())
     if (blockedMs > 0) return connection.refuse({ ...conflict, reconnectAfterMs: Math.ceil(blockedMs) })
-    const epoch = await claimEpoch(controllerId)
+    const epoch = await deps.presence.claim(controllerId, (hub.get(controllerId)?.epoch ?? 0) + 1)
     if (epoch === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
 
     const identity = identityOf(message, address)

@@ -20,6 +20,8 @@ export interface Connections {
   tick(): void
   /** Sockets, registered or not. */
   readonly size: number
+  /** Registered ones, those that were retired among them. */
+  readonly tunnels: number
   closeAll(reason: CloseReason): void
   /** When the last tunnel of a controller closed here, since this process runs. Milliseconds since 1970. */
   readonly lastSeenAt: (controllerId: string) => number | null
@@ -75,6 +77,11 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     },
     get size() {
       return connections.size
+    },
+    get tunnels() {
+      let count = 0
+      for (const connection of connections) if (connection.tunnel !== null) count += 1
+      return count
     },
     closeAll(reason) {
       for (const { session } of connections) session.close(reason)

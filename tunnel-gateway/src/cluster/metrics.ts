@@ -1,0 +1,36 @@
+/** What operators see of the ring. */
+import type { Metrics } from '@wmoc/platform/metrics'
+import type { Membership } from './members.ts'
+
+export type ClusterMetrics = ReturnType<typeof createClusterMetrics>
+
+export function createClusterMetrics(metrics: Metrics, membership: Membership) {
+  const gauge = (name: string, help: string, read: () => number) => {
+    const made = metrics.gauge(name, help)
+    Object.assign(made, { collect: () => made.set(read()) })
+  }
+  gauge('wmoc_gateway_ring_epoch', 'Ring epoch this shard has applied.', () => membership.ring().epoch)
+  gauge(
+    'wmoc_gateway_ring_members',
+    'Shards in the ring as seen by this shard.',
+    () => membership.ring().shards.length,
+  )
+  gauge('wmoc_gateway_ring_ownership_ratio', 'Share of the hash space this shard owns.', () =>
+    membership.ring().ownershipOf(membership.self.shard),
+  )
+  return {
+    misrouted: metrics.counter(
+      'wmoc_gateway_misrouted_total',
+      'Requests or tunnels that arrived at a shard that does not own the controller.',
+      ['kind', 'action'],
+    ),
+    evictions: metrics.counter(
+      'wmoc_gateway_drain_evictions_total',
+      'Tunnels asked to reconnect while draining.',
+    ),
+    pauses: metrics.counter(
+      'wmoc_gateway_pauses_total',
+      'Times that this process stood still long enough to ask the store what it still holds.',
+    ),
+  }
+}
