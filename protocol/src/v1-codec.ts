@@ -109,7 +109,8 @@ const FAULT_CLOSE: Record<GuardFault, CloseReason> = {
   lone_surrogate: CLOSE.policy,
 }
 
-function readJson(input: string | Uint8Array, maxBytes: number): Parsed<unknown> {
+/** JSON from the other side within `maxBytes`, guarded; no schema has seen it yet. */
+export function readJson(input: string | Uint8Array, maxBytes: number): Parsed<unknown> {
   // A UTF-16 unit never takes less than a byte of UTF-8, so a text that fits is never refused.
   if (input.length > maxBytes) return failure(CLOSE.tooBig, 'message_too_big')
   let text: string
@@ -122,7 +123,8 @@ function readJson(input: string | Uint8Array, maxBytes: number): Parsed<unknown>
   return parsed.ok ? { ok: true, message: parsed.value } : failure(FAULT_CLOSE[parsed.fault], parsed.fault)
 }
 
-function check<Schema extends z.ZodType>(schema: Schema, value: unknown): Parsed<z.output<Schema>> {
+/** What `readJson` gave, held against a schema. */
+export function check<Schema extends z.ZodType>(schema: Schema, value: unknown): Parsed<z.output<Schema>> {
   const result = schema.safeParse(value)
   if (result.success) return { ok: true, message: result.data }
   const issue = result.error.issues[0]
