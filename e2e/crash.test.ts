@@ -14,7 +14,7 @@ import { forgetLimits, openDatabase } from './support/database.ts'
 import type { Database } from './support/database.ts'
 import { eventually, openStack } from './support/stack.ts'
 import type { Person, TestStack } from './support/stack.ts'
-import type { ServiceName } from '../scripts/start/stack.ts'
+import type { ServiceName } from '../scripts/start/services.ts'
 
 const BATCHES = 1_000
 const COMMANDS = 1_000
@@ -25,11 +25,11 @@ const WORKERS = 10
 /** What is killed together, in turn while the work goes on; each service comes three times. */
 const BLOWS: readonly (readonly (ServiceName | 'devices')[])[] = [
   ['api'],
-  ['gateway'],
+  ['gateway-0'],
   ['worker'],
   ['devices'],
-  ['api', 'gateway'],
-  ['gateway', 'worker'],
+  ['api', 'gateway-0'],
+  ['gateway-0', 'worker'],
   ['api', 'worker'],
 ]
 
@@ -154,7 +154,7 @@ suite('kill -9 in the middle of the work', { timeout: 240_000 }, () => {
     } finally {
       clearInterval(limits)
     }
-    assert.deepEqual(kills, { api: 3, gateway: 3, worker: 3, devices: 1 })
+    assert.deepEqual(kills, { api: 3, 'gateway-0': 3, worker: 3, devices: 1 })
     assert.equal(accepted.size, COMMANDS + FAILURES)
     assert.ok(refusals > 0, 'some requests met a dead process')
 

@@ -21,7 +21,7 @@ const agent = new Agent({ keepAlive: true })
 const target = { host: '127.0.0.1', port: address.port }
 process.exitCode = await runStart(process.argv.slice(2), {
   nodeFlags: ['--watch', '--watch-preserve-output'],
-  portal: (request, response) => forward(agent, request, response, target),
+  portal: (request, response) => forward(agent, request, response, { targets: [target] }),
 })
 await vite.close()
 process.exit()

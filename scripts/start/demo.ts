@@ -1,15 +1,17 @@
-/** What makes a fresh start worth looking at: a first user, and two simulated controllers, one claimed already. */
-import { existsSync } from 'node:fs'
+/** What makes a fresh start worth looking at: a first user and simulated controllers, one of them not claimed yet. */
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { startChild } from './child.ts'
 import type { Child } from './child.ts'
+import { provision } from './provision.ts'
 import { ROOT } from './root.ts'
 import type { Stack, StackOptions } from './stack.ts'
 import type { State } from './state.ts'
 
 export const EMAIL = 'owner@wmoc.example'
 const CLAIMED = 'sim-boiler-room'
+const FLEET = 12
 const SimEvent = z.looseObject({
   event: z.string(),
   link: z.string().optional(),
@@ -67,6 +69,33 @@ async function startSim(stack: Stack, state: State, name: string, args: string[]
   const claim = await promise
   clearTimeout(giveUp)
   return { child, claim }
+}
+
+/** Controllers enough for several gateways to share: the first user's, the same ones each time. */
+export async function startFleet(stack: Stack, state: State): Promise<Child> {
+  const file = state.path('fleet.jsonl')
+  if (!existsSync(file)) {
+    const credentials = await provision({
+      databaseUrl: stack.databaseUrl,
+      credentialKey: state.secrets.DEVICE_CREDENTIAL_KEY,
+      email: EMAIL,
+      count: FLEET,
+      name: 'Pump',
+    })
+    writeFileSync(file, credentials.map((line) => `${JSON.stringify(line)}\n`).join(''), { mode: 0o600 })
+  }
+  return startChild({
+    name: 'fleet',
+    script: join(ROOT, 'device-sim/src/main.ts'),
+    args: [
+      `--url=ws://localhost:${stack.port}/tunnel`,
+      `--fleet=${FLEET}`,
+      `--credentials=${file}`,
+      '--json',
+    ],
+    env: {},
+    logFile: state.path('logs', 'fleet.log'),
+  })
 }
 
 function parseEvent(line: string): z.infer<typeof SimEvent> | null {

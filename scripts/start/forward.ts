@@ -1,6 +1,6 @@
 /** Passing a request on to one of our processes, untouched and unbuffered. */
 import { Agent, request as httpRequest } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { appError, toProblem } from '@wmoc/platform/errors'
@@ -22,14 +22,21 @@ const OWN = new Set([
   'x-real-ip',
 ])
 
-/** Connections to our processes, kept for the next request. */
+/** Connections to our processes, kept for the next request, but not as long as those keep them. */
 export function createForwardAgent(): Agent {
-  return new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256 })
+  return new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256, timeout: 30_000 })
 }
 
 export interface Target {
   readonly host: string
   readonly port: number
+}
+
+/** Processes that could take a request, in the order to try them: the next one where a connection can't be opened. */
+export interface Destination {
+  readonly targets: readonly Target[]
+  /** This one could not be reached. */
+  unreachable?(target: Target): void
 }
 
 /** Header lines for the next hop, as they came: name, value, name, value. */
@@ -51,44 +58,101 @@ function forwardedHeaders(request: IncomingMessage): string[] {
   return kept
 }
 
-/** Streams the request to `target` and its answer back; an interrupted answer is never passed off as a whole one. */
+/**
+ * Streams the request to the first process that can be reached, and its answer back; an interrupted answer is never
+ * passed off as a whole one. Once a connection is open nothing is repeated: the request may have been taken.
+ */
 export function forward(
   agent: Agent,
   request: IncomingMessage,
   response: ServerResponse,
-  target: Target,
+  destination: Destination,
 ): void {
   const headers = forwardedHeaders(request)
   const hasBody = 'content-length' in request.headers || 'transfer-encoding' in request.headers
+  const expectsContinue = hasBody && /^100-continue$/i.test(request.headers.expect ?? '')
   if ('transfer-encoding' in request.headers) headers.push('Transfer-Encoding', 'chunked')
-  const onward = httpRequest({
-    agent,
-    ...target,
-    method: request.method,
-    path: request.url,
-    headers: headers as never,
-    setDefaultHeaders: false,
-  })
-  onward.setNoDelay(true)
-  onward.on('response', (answer) => {
-    response.writeHead(answer.statusCode!, answer.statusMessage, answerHeaders(answer))
-    // The head leaves now: an event stream may have nothing to say for a while.
-    response.flushHeaders()
-    answer.pipe(response)
-    answer.once('error', () => response.destroy())
-    answer.once('aborted', () => response.destroy())
-  })
-  onward.once('error', () => {
+  if (expectsContinue) headers.push('Expect', '100-continue')
+  let onward: ClientRequest | undefined
+  const fail = () => {
     if (response.headersSent || response.destroyed) response.destroy()
     else refuse(response, appError('bad_gateway', { retryAfterMs: 1_000 }))
-  })
+  }
+  const attempt = (index: number) => {
+    const target = destination.targets[index]
+    if (!target) return fail()
+    onward = httpRequest({
+      agent,
+      host: target.host,
+      port: target.port,
+      method: request.method,
+      path: request.url,
+      headers: headers as never,
+      setDefaultHeaders: false,
+    })
+    onward.setNoDelay(true)
+    let isConnected = false
+    const connected = () => {
+      isConnected = true
+      if (!hasBody) onward!.end()
+      else if (expectsContinue) awaitContinue(request, response, onward!)
+      else sendBody(request, onward!)
+    }
+    onward.once('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', connected)
+      else connected()
+    })
+    onward.once('response', (answer) => passAnswer(answer, response))
+    onward.once('error', () => {
+      if (isConnected || response.destroyed) return fail()
+      destination.unreachable?.(target)
+      attempt(index + 1)
+    })
+  }
   response.once('close', () => {
-    if (!response.writableFinished) onward.destroy()
+    if (!response.writableFinished) onward?.destroy()
   })
-  if (hasBody) {
-    request.pipe(onward)
-    request.once('error', () => onward.destroy())
-  } else onward.end()
+  request.once('error', () => onward?.destroy())
+  attempt(0)
+}
+
+/** The body is asked for when the process behind asks for it; an answer instead ends both connections. */
+function awaitContinue(request: IncomingMessage, response: ServerResponse, onward: ClientRequest): void {
+  let isAsked = false
+  onward.once('continue', () => {
+    isAsked = true
+    response.writeContinue()
+    sendBody(request, onward)
+  })
+  onward.prependOnceListener('response', (answer) => {
+    if (isAsked) return
+    response.shouldKeepAlive = false
+    answer.once('end', () => onward.destroy())
+  })
+  onward.flushHeaders()
+}
+
+function sendBody(request: IncomingMessage, onward: ClientRequest): void {
+  request.once('end', () => {
+    if (request.rawTrailers.length > 0) onward.addTrailers(pairs(request.rawTrailers))
+  })
+  request.pipe(onward)
+}
+
+function passAnswer(answer: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(answer.statusCode!, answer.statusMessage, answerHeaders(answer))
+  // The head leaves now: an event stream may have nothing to say for a while.
+  response.flushHeaders()
+  answer.once('end', () => {
+    if (answer.rawTrailers.length > 0) response.addTrailers(pairs(answer.rawTrailers))
+  })
+  answer.pipe(response)
+  answer.once('error', () => response.destroy())
+  answer.once('aborted', () => response.destroy())
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1]!] as [string, string]] : []))
 }
 
 /** Everything but this hop's own; `Date` and repeated lines stay as they were. */
@@ -109,28 +173,58 @@ export function refuse(response: ServerResponse, error: unknown, headers: Record
   response.end(JSON.stringify(problem.body))
 }
 
-/** Opens the byte pipe of an upgrade request: the other process answers it and decides. */
-export function forwardUpgrade(request: IncomingMessage, socket: Socket, head: Buffer, target: Target): void {
-  const onward = connect(target.port, target.host)
-  onward.setNoDelay(true)
-  socket.setNoDelay(true)
+/**
+ * Passes an upgrade request on to the first process that can be reached; the byte pipe opens when it answers 101. After
+ * any other answer the connection ends, and nothing more of this side gets through.
+ */
+export function forwardUpgrade(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  destination: Destination,
+): void {
   const lines = [`${request.method} ${request.url} HTTP/1.1`]
   const headers = forwardedHeaders(request)
   for (let index = 0; index < headers.length; index += 2)
     lines.push(`${headers[index]}: ${headers[index + 1]}`)
   lines.push('Connection: Upgrade', `Upgrade: ${request.headers.upgrade}`, '', '')
-  onward.once('connect', () => {
-    onward.write(lines.join('\r\n'), 'latin1')
-    if (head.length > 0) onward.write(head)
-    socket.pipe(onward).pipe(socket)
-  })
-  onward.once('error', () => {
-    if (onward.bytesRead === 0 && socket.writable) refuseUpgrade(socket, appError('bad_gateway'))
-    else socket.destroy()
-  })
-  socket.once('error', () => onward.destroy())
-  socket.once('close', () => onward.destroy())
-  onward.once('close', () => socket.end())
+  socket.setNoDelay(true)
+  let onward: Socket | undefined
+  socket.once('error', () => onward?.destroy())
+  socket.once('close', () => onward?.destroy())
+  const attempt = (index: number) => {
+    const target = destination.targets[index]
+    if (!target) return refuseUpgrade(socket, appError('bad_gateway'))
+    const opened = connect(target.port, target.host)
+    onward = opened
+    opened.setNoDelay(true)
+    let isConnected = false
+    opened.once('connect', () => {
+      isConnected = true
+      opened.write(lines.join('\r\n'), 'latin1')
+      opened.once('data', (answer) => {
+        socket.write(answer)
+        opened.pipe(socket)
+        if (answer.toString('latin1', 0, 12) === 'HTTP/1.1 101') {
+          if (head.length > 0) opened.write(head)
+          socket.pipe(opened)
+        } else opened.end()
+      })
+    })
+    opened.once('error', () => {
+      if (isConnected) {
+        if (opened.bytesRead === 0 && socket.writable) refuseUpgrade(socket, appError('bad_gateway'))
+        else socket.destroy()
+      } else if (!socket.destroyed) {
+        destination.unreachable?.(target)
+        attempt(index + 1)
+      }
+    })
+    opened.once('close', () => {
+      if (isConnected) socket.end()
+    })
+  }
+  attempt(0)
 }
 
 /** Answers an upgrade request with an error and closes. */

@@ -97,7 +97,7 @@ suite('the ingress', () => {
     const answer = await fetch(`http://localhost:${ingress.port}/api/meta`)
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '1'])
     const target = { host: '127.0.0.1', port: (backend.address() as AddressInfo).port }
-    ingress.open({ api: target, gateway: target })
+    ingress.open({ api: target, gateways: () => [{ ...target, shard: 'gateway-0', adminPort: 1 }] })
   })
 
   test('R4: what operators and processes ask is not here, not even as a page', async () => {
@@ -224,7 +224,7 @@ suite('the ingress', () => {
   test('answers 502 when a process behind is away', async () => {
     const away = await startIngress({ port: 0, hosts: ['127.0.0.1'], portal: createPortal(folder, {}) })
     const nobody = { host: '127.0.0.1', port: 1 }
-    away.open({ api: nobody, gateway: nobody })
+    away.open({ api: nobody, gateways: () => [] })
     const answer = await fetch(`http://127.0.0.1:${away.port}/api/meta`)
     const problem = (await answer.json()) as { code: string }
     assert.deepEqual([answer.status, problem.code], [502, 'bad_gateway'])

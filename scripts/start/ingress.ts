@@ -1,6 +1,6 @@
 /**
  * The one public port of a one-machine start. It sends each request to the process it is meant for, as the cluster's
- * ingress does: `/api` to the API; `/c`, `/tunnel` and device hosts to the gateway; the rest is the portal.
+ * ingress does: `/api` to the API; `/c`, `/tunnel` and device hosts to a gateway; the rest is the portal.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -8,7 +8,9 @@ import type { Socket } from 'node:net'
 import { appError } from '@wmoc/platform/errors'
 import { listen } from '@wmoc/platform/listen'
 import { createForwardAgent, forward, forwardUpgrade, refuse, refuseUpgrade } from './forward.ts'
-import type { Target } from './forward.ts'
+import type { Destination, Target } from './forward.ts'
+import { createGatewayPool } from './gateway-pool.ts'
+import type { GatewayPool, GatewayTarget } from './gateway-pool.ts'
 
 export interface IngressOptions {
   readonly port: number
@@ -20,9 +22,15 @@ export interface IngressOptions {
 export interface Ingress {
   readonly port: number
   /** Before this every request is told to come back soon. */
-  open(targets: { api: Target; gateway: Target }): void
+  open(targets: IngressTargets): void
   /** No new connections; what is under way may finish for `graceMs`. */
   stop(graceMs?: number): Promise<void>
+}
+
+export interface IngressTargets {
+  readonly api: Target
+  /** Those that run now, in any order. */
+  readonly gateways: () => readonly GatewayTarget[]
 }
 
 type Route = 'api' | 'gateway' | 'portal' | 'nowhere'
@@ -39,6 +47,11 @@ export function routeOf(host: string, url: string): Route | null {
   if (path === '/api' || path.startsWith('/api/')) return 'api'
   if (path === '/c' || path.startsWith('/c/') || path === '/tunnel') return 'gateway'
   return INTERNAL.test(path) ? 'nowhere' : 'portal'
+}
+
+/** The shard that a device was told to go to. */
+function shardOf(url: string): string | null {
+  return url.startsWith('/tunnel?') ? new URLSearchParams(url.slice('/tunnel?'.length)).get('shard') : null
 }
 
 /** What is wrong with a request that Node's parser let through; null: nothing. */
@@ -62,7 +75,11 @@ function flaw(request: IncomingMessage): { code: 'malformed' | 'method_not_allow
 /** Binds the port at once, so that a port in use is known before anything else starts. */
 export async function startIngress(options: IngressOptions): Promise<Ingress> {
   const agent = createForwardAgent()
-  let targets: { api: Target; gateway: Target } | null = null
+  let api: Destination | null = null
+  let gateways: GatewayPool | null = null
+
+  const destination = (route: 'api' | 'gateway', url: string): Destination | null =>
+    route === 'api' ? api : (gateways?.choose(shardOf(url)) ?? null)
 
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const wrong = flaw(request)
@@ -76,19 +93,20 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
     const route = routeOf(request.headers.host!, request.url!)
     if (!route) return refuse(response, appError('misdirected'))
     if (route === 'nowhere') return refuse(response, appError('not_found'))
-    if (!targets) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
+    if (!api) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
     if (route === 'portal') return options.portal(request, response)
-    forward(agent, request, response, targets[route])
+    forward(agent, request, response, destination(route, request.url!)!)
   }
   const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const wrong = flaw(request)
     const route = wrong ? null : routeOf(request.headers.host!, request.url!)
     if (wrong) refuseUpgrade(socket, appError(wrong.code, { detail: wrong.detail }))
-    else if (route === 'gateway' && targets) forwardUpgrade(request, socket, head, targets.gateway)
+    else if (route === 'gateway' && gateways)
+      forwardUpgrade(request, socket, head, destination(route, request.url!)!)
     else
       refuseUpgrade(
         socket,
-        appError(route === null ? 'misdirected' : targets ? 'not_found' : 'dependency_unavailable'),
+        appError(route === null ? 'misdirected' : gateways ? 'not_found' : 'dependency_unavailable'),
       )
   }
 
@@ -112,7 +130,10 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
 
   return {
     port,
-    open: (opened) => void (targets = opened),
+    open(targets) {
+      api = { targets: [targets.api] }
+      gateways = createGatewayPool(targets.gateways)
+    },
     async stop(graceMs = 2_000) {
       const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
       for (const server of servers) server.closeIdleConnections()
@@ -121,6 +142,7 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
       }, graceMs)
       await closed
       clearTimeout(timer)
+      gateways?.stop()
       agent.destroy()
     },
   }
@@ -143,10 +165,8 @@ function createIngressServer(
     },
     handle,
   )
-  server.on('checkContinue', (request, response) => {
-    response.writeContinue()
-    handle(request, response)
-  })
+  // Whoever the request is for asks for its body.
+  server.on('checkContinue', handle)
   server.on('upgrade', (request, socket, head) => handleUpgrade(request, socket as Socket, head))
   // Without a listener Node would close the connection without a word.
   server.on('connect', (_request, socket) => refuseUpgrade(socket as Socket, appError('method_not_allowed')))

@@ -7,7 +7,9 @@ export const HELP = `The whole platform on this machine, for trying it and for d
 
   --port N     public port on the loopback interface (default 8080)
   --reset      forget everything earlier starts left (database, keys, simulated controllers) and begin anew
-  --no-sims    without the two simulated controllers
+  --no-sims    without simulated controllers
+  --shards N   N gateways beside each other (1 to 9), with twelve more simulated controllers on them; when one is killed,
+               the others take over
   --help       this text
 
 Environment:
@@ -21,6 +23,8 @@ export interface StartOptions {
   readonly port: number
   readonly isReset: boolean
   readonly hasSims: boolean
+  /** Gateways. */
+  readonly shards: number
 }
 
 /** Checked options; a text for the person instead where there is something to say and nothing to start. */
@@ -29,6 +33,7 @@ export function parseOptions(args: readonly string[]): StartOptions | { text: st
     port: { type: 'string', default: '8080' },
     reset: { type: 'boolean', default: false },
     'no-sims': { type: 'boolean', default: false },
+    shards: { type: 'string', default: '1' },
     help: { type: 'boolean', short: 'h', default: false },
   } as const
   try {
@@ -38,7 +43,11 @@ export function parseOptions(args: readonly string[]): StartOptions | { text: st
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       return { text: `--port ${values.port}: not a port number\n`, exitCode: 2 }
     }
-    return { port, isReset: values.reset, hasSims: !values['no-sims'] }
+    const shards = Number(values.shards)
+    if (!Number.isInteger(shards) || shards < 1 || shards > 9) {
+      return { text: `--shards ${values.shards}: not a number from 1 to 9\n`, exitCode: 2 }
+    }
+    return { port, isReset: values.reset, hasSims: !values['no-sims'], shards }
   } catch (error) {
     return { text: `${error instanceof Error ? error.message : 'bad arguments'}\n${HELP}`, exitCode: 2 }
   }

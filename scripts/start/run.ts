@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { renderUnicodeCompact } from 'uqr'
 import { killChildren } from './child.ts'
-import { EMAIL, firstUser, startSims } from './demo.ts'
+import { EMAIL, firstUser, startFleet, startSims } from './demo.ts'
 import type { Sim } from './demo.ts'
 import { parseOptions } from './options.ts'
 import type { StartOptions } from './options.ts'
@@ -10,6 +10,8 @@ import { buildPortal } from './portal-build.ts'
 import { isPortalStale } from './portal.ts'
 import { portOwner } from './ports.ts'
 import { ROOT } from './root.ts'
+import { createShardWatch, readKeys } from './shard-watch.ts'
+import type { ShardWatch } from './shard-watch.ts'
 import { startStack } from './stack.ts'
 import type { Stack, StackOptions } from './stack.ts'
 import { openState, resetState } from './state.ts'
@@ -28,6 +30,7 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
   const state = openState(folder)
   const stops: (() => Promise<void>)[] = []
   const ending = Promise.withResolvers<number>()
+  let watch: ShardWatch | null = null
   listenForSignals(() => ending.resolve(0))
   try {
     if (!extras.portal && isPortalStale(ROOT))
@@ -36,10 +39,12 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
       state,
       port: options.port,
       env: process.env,
+      shards: options.shards,
       firstUser: firstUser(state, options.hasSims),
       ...extras,
       onStep: step,
-      onDeath: (error) => {
+      onDeath: (error, name) => {
+        if (watch && name.startsWith('gateway-')) return watch.gone(name, 'it was killed')
         console.error(`\n${error.message}`)
         ending.resolve(1)
       },
@@ -49,6 +54,16 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
     if (sims) stops.push(() => stopSims([sims.claimed, sims.waiting]))
     step('ready')
     announce(stack, sims)
+    if (options.shards > 1) {
+      watch = createShardWatch(stack, step)
+      stops.push(async () => watch?.stop())
+      if (options.hasSims) {
+        const fleet = await startFleet(stack, state)
+        stops.push(() => fleet.stop(3_000))
+      }
+      const stopKeys = offerShards(stack, watch)
+      stops.push(async () => stopKeys())
+    }
     const exitCode = await ending.promise
     step('stopping')
     return exitCode
@@ -96,6 +111,22 @@ function announce(stack: Stack, sims: { claimed: Sim; waiting: Sim } | null): vo
   }
   lines.push('', '  Ctrl-C stops everything.', '')
   console.log(lines.join('\n'))
+}
+
+/** How the gateways can be killed and started: by keys on a terminal, else by their process ids. */
+function offerShards(stack: Stack, watch: ShardWatch): () => void {
+  const gateways = stack.gateways()
+  const last = gateways.length - 1
+  if (!process.stdin.isTTY) {
+    for (const { name, pid } of gateways) console.log(`  ${name}   kill -9 ${pid}`)
+    console.log('')
+    return () => {}
+  }
+  console.log(`  Keys: 0–${last} kill that gateway (kill -9), r starts those that are down at once.\n`)
+  return readKeys(process.stdin, (key) => {
+    if (key === 'r') watch.restart()
+    else if (key >= '0' && key <= String(last)) watch.kill(Number(key))
+  })
 }
 
 /** What a person can do about it, for the failures that are theirs to mend. */

@@ -1,22 +1,22 @@
 /**
- * The whole platform on one machine: PostgreSQL, the shared store, migrations, gateway, API, worker, ingress. Used by
+ * The whole platform on one machine: PostgreSQL, the shared store, migrations, gateways, API, worker, ingress. Used by
  * `npm start`, by end-to-end tests and by the benchmark.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ROOT } from './root.ts'
-import { ChildError, startChild, waitUntilReady } from './child.ts'
-import type { Child } from './child.ts'
+import type { ChildError } from './child.ts'
 import { openPostgres, openSharedStore } from './data.ts'
 import { startIngress } from './ingress.ts'
 import type { Ingress } from './ingress.ts'
 import { createPortal, portalHeaders } from './portal.ts'
+import type { GatewayTarget } from './gateway-pool.ts'
 import { freePorts } from './ports.ts'
+import { createServices } from './services.ts'
+import type { Exit, Service, ServiceName, ServiceSpec } from './services.ts'
 import type { State } from './state.ts'
-
-const SERVICES = ['gateway', 'api', 'worker'] as const
-export type ServiceName = (typeof SERVICES)[number]
+import { runTool } from './tool.ts'
 
 export interface StackOptions {
   readonly state: State
@@ -26,6 +26,10 @@ export interface StackOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Loses data when the machine loses power: for tests. */
   readonly durable?: boolean
+  /** Gateways beside each other; default 1. */
+  readonly shards?: number
+  /** Further variables of the gateways. */
+  readonly gatewayEnv?: Readonly<Record<string, string>>
   /** Flags of Node for the services: `--watch` in development. */
   readonly nodeFlags?: readonly string[]
   /** Where the portal's requests go instead of its built files. */
@@ -35,7 +39,7 @@ export interface StackOptions {
   readonly onStep?: (text: string) => void
   readonly onLine?: (name: string, line: string) => void
   /** A service that nobody asked to end has ended. */
-  readonly onDeath?: (error: ChildError) => void
+  readonly onDeath?: (error: ChildError, name: ServiceName) => void
 }
 
 export const FirstUser = z.object({
@@ -52,8 +56,8 @@ export interface Stack {
   readonly deviceDomain: string
   readonly databaseUrl: string
   readonly redisUrl: string
-  readonly adminPorts: Readonly<Record<ServiceName, number>>
-  readonly services: Readonly<Record<ServiceName, Child>>
+  /** Those that run now; two of one name while one replaces the other. */
+  gateways(): readonly RunningGateway[]
   /** Null where the options name nobody. */
   readonly firstUser: FirstUser | null
   /** Runs a command of `api/src/cli.ts` and answers what it prints. */
@@ -62,7 +66,21 @@ export interface Stack {
   kill(name: ServiceName): Promise<void>
   /** Starts a service again on its old ports and waits until it is ready. */
   restart(name: ServiceName): Promise<void>
+  /** SIGSTOP, until `resume`. */
+  pause(name: ServiceName): void
+  resume(name: ServiceName): void
+  /** A new gateway of the same name on other ports; when it is ready the old one is asked to end: how it ended. */
+  replace(name: ServiceName): Promise<Exit>
   stop(): Promise<void>
+}
+
+export interface RunningGateway extends GatewayTarget {
+  readonly name: ServiceName
+  readonly pid: number
+}
+
+interface GatewaySpec extends ServiceSpec {
+  readonly target?: GatewayTarget
 }
 
 /** Variables of the surroundings that the services are given as they are. */
@@ -77,10 +95,10 @@ const PASSED_ON = [
 ]
 
 /**
- * The order of the end. The gateway says goodbye to its tunnels while the ingress still carries it and the API can note
+ * The order of the end. The gateways say goodbye to their tunnels while the ingress still carries it and the API can note
  * it; the data goes last.
  */
-const STOP_ORDER = ['gateway', 'ingress', 'api', 'worker', 'preparation', 'postgres', 'store'] as const
+const STOP_ORDER = ['gateways', 'ingress', 'api', 'worker', 'preparation', 'postgres', 'store'] as const
 type Stops = Partial<Record<(typeof STOP_ORDER)[number], () => Promise<void>>>
 
 /** Starts everything; when a part fails, what has started is stopped and the error thrown. */
@@ -105,9 +123,9 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
   const step = options.onStep ?? (() => {})
   const ingress = await openIngress(options)
   stops.ingress = () => ingress.stop()
-  const [postgresPort, storePort, ...ports] = await freePorts(8)
-  const [gatewayPort, apiPort, internalPort, ...admin] = ports as [number, number, number, ...number[]]
-  const adminPorts = { gateway: admin[0]!, api: admin[1]!, worker: admin[2]! }
+  const shards = Array.from({ length: options.shards ?? 1 }, (_, index): ServiceName => `gateway-${index}`)
+  const [postgresPort, storePort, apiPort, internalPort, apiAdminPort, workerAdminPort, ...gatewayPorts] =
+    (await freePorts(6 + 3 * shards.length)) as [number, number, number, number, number, number, ...number[]]
 
   const url = `http://localhost:${ingress.port}`
   const deviceDomain = `localhost:${ingress.port}`
@@ -126,57 +144,53 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
     DEVICE_CREDENTIAL_KEY: state.secrets.DEVICE_CREDENTIAL_KEY,
   }
 
-  const dying = new Set<Child>()
-  const services = {} as Record<ServiceName, Child>
-  const definitions = {} as Record<ServiceName, () => Child>
-  const launch = (name: ServiceName, script: string, env: Record<string, string>) => {
-    definitions[name] = () => {
-      const child = startChild({
-        name,
-        script: join(ROOT, script),
-        env: { ...common, ...env, ADMIN_PORT: String(adminPorts[name]) },
-        logFile: state.path('logs', `${name}.log`),
-        nodeFlags: options.nodeFlags,
-        onLine: (line) => options.onLine?.(name, line),
-      })
-      services[name] = child
-      void child.exited.then(({ code, signal }) => {
-        if (!dying.has(child))
-          options.onDeath?.(new ChildError(child, `has ended (${signal ?? `exit code ${code}`})`))
-      })
-      return child
+  const services = createServices<GatewaySpec>({
+    env: common,
+    logFile: (name) => state.path('logs', `${name}.log`),
+    nodeFlags: options.nodeFlags,
+    onLine: options.onLine,
+    onDeath: options.onDeath,
+  })
+  const gateways = () => services.all().filter(isGateway)
+  const gatewaySpec = (shard: ServiceName, storeUrl: string, free: readonly number[]): GatewaySpec => {
+    const [port, adminPort, peerPort] = free as [number, number, number]
+    return {
+      script: join(ROOT, 'tunnel-gateway/src/main.ts'),
+      adminPort,
+      target: { host: '127.0.0.1', port, adminPort, shard },
+      env: {
+        PORT: String(port),
+        SHARD_ID: shard,
+        PEER_HOST: '127.0.0.1',
+        PEER_PORT: String(peerPort),
+        PEER_ADVERTISE: `127.0.0.1:${peerPort}`,
+        REDIS_URL: storeUrl,
+        CONTROL_PLANE_URL: `http://127.0.0.1:${internalPort}`,
+        PAGE_COOKIE_KEY: state.secrets.PAGE_COOKIE_KEY,
+        PORTAL_ORIGIN: url,
+        // A person waits for the end.
+        DRAIN_WINDOW_MS: '300',
+        DRAIN_DEADLINE_MS: '2000',
+        ...options.gatewayEnv,
+      },
     }
-    return definitions[name]()
-  }
-  const launchService = (name: ServiceName, script: string, env: Record<string, string>) => {
-    stops[name] = async () => {
-      dying.add(services[name])
-      await services[name].stop()
-    }
-    return launch(name, script, env)
   }
 
   const openStore = async () => {
-    const store = await openSharedStore(options.env['REDIS_URL'], state, storePort!)
+    const store = await openSharedStore(options.env['REDIS_URL'], state, storePort)
     stops.store = () => store.stop()
     step(store.name)
-    // It needs no database; it waits for the API by itself.
-    launchService('gateway', 'tunnel-gateway/src/main.ts', {
-      PORT: String(gatewayPort),
-      SHARD_ID: 'gateway-0',
-      REDIS_URL: store.url,
-      CONTROL_PLANE_URL: `http://127.0.0.1:${internalPort}`,
-      PAGE_COOKIE_KEY: state.secrets.PAGE_COOKIE_KEY,
-      PORTAL_ORIGIN: url,
-      // A person waits for the end.
-      DRAIN_WINDOW_MS: '300',
-      DRAIN_DEADLINE_MS: '2000',
-    })
+    stops.gateways = async () => {
+      await Promise.all(shards.map((shard) => services.stop(shard)))
+    }
+    // They need no database; they wait for the API by themselves.
+    for (const [index, shard] of shards.entries())
+      services.launch(shard, gatewaySpec(shard, store.url, gatewayPorts.slice(3 * index)))
     return store.url
   }
   const openDatabase = async () => {
     const given = options.env['DATABASE_URL']
-    const server = await openPostgres(given, state, { port: postgresPort!, durable: options.durable ?? true })
+    const server = await openPostgres(given, state, { port: postgresPort, durable: options.durable ?? true })
     stops.postgres = () => server.stop()
     step(server.name)
     return server.url
@@ -198,26 +212,26 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
   stops.preparation = () => preparation.stop()
   await preparation.firstLine
   step('database schema is up to date')
-  const api = launchService('api', 'api/src/main.ts', {
-    ...apiEnv,
-    ROLE: 'api',
-    PORT: String(apiPort),
-    INTERNAL_PORT: String(internalPort),
-  })
-  const worker = launchService('worker', 'api/src/main.ts', {
-    ...apiEnv,
-    ROLE: 'worker',
-    PORT: '0',
-    INTERNAL_PORT: '0',
-  })
+  const launchApi = (name: 'api' | 'worker', adminPort: number, env: Record<string, string>) => {
+    services.launch(name, {
+      script: join(ROOT, 'api/src/main.ts'),
+      adminPort,
+      env: { ...apiEnv, ROLE: name, ...env },
+    })
+    stops[name] = () => services.stop(name)
+  }
+  launchApi('api', apiAdminPort, { PORT: String(apiPort), INTERNAL_PORT: String(internalPort) })
+  launchApi('worker', workerAdminPort, { PORT: '0', INTERNAL_PORT: '0' })
   await Promise.all([
-    waitUntilReady(api, adminPorts.api).then(() => step('API is ready')),
-    waitUntilReady(worker, adminPorts.worker).then(() => step('worker is ready')),
-    waitUntilReady(services.gateway, adminPorts.gateway).then(() => step('gateway is ready')),
+    services.ready('api').then(() => step('API is ready')),
+    services.ready('worker').then(() => step('worker is ready')),
+    ...shards.map((shard) =>
+      services.ready(shard).then(() => step(`${shards.length > 1 ? shard : 'gateway'} is ready`)),
+    ),
   ])
   ingress.open({
     api: { host: '127.0.0.1', port: apiPort },
-    gateway: { host: '127.0.0.1', port: gatewayPort },
+    gateways: () => gateways().map(({ spec }) => spec.target),
   })
 
   return {
@@ -226,18 +240,25 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
     deviceDomain,
     databaseUrl,
     redisUrl,
-    adminPorts,
-    services,
+    gateways: () =>
+      gateways()
+        .filter(({ child }) => child.isRunning)
+        .map(({ name, spec, child }) => ({ ...spec.target, name, pid: child.pid })),
     firstUser: options.firstUser ? FirstUser.parse(JSON.parse((await preparation.output)[1]!)) : null,
     cli: async (...args) => (await tool('api/src/cli.ts', args).output).join('\n'),
-    async kill(name) {
-      dying.add(services[name])
-      services[name].kill('SIGKILL')
-      await services[name].exited
-    },
-    restart: async (name) => waitUntilReady(definitions[name](), adminPorts[name]),
+    kill: (name) => services.kill(name),
+    restart: (name) => services.restart(name),
+    pause: (name) => services.pause(name),
+    resume: (name) => services.resume(name),
+    replace: async (name) => services.replace(name, gatewaySpec(name, redisUrl, await freePorts(3))),
     stop: stopAll,
   }
+}
+
+type GatewayService = Service<GatewaySpec & { readonly target: GatewayTarget }>
+
+function isGateway(service: Service<GatewaySpec>): service is GatewayService {
+  return service.spec.target !== undefined
 }
 
 /** The public port is bound before anything else, so that a port in use costs no time. */
@@ -255,41 +276,4 @@ async function bothOrNeither<A, B>(one: Promise<A>, two: Promise<B>): Promise<[A
   if (first.status === 'rejected') throw first.reason
   if (second.status === 'rejected') throw second.reason
   return [first.value, second.value]
-}
-
-interface Tool {
-  /** Rejects when it ends without having printed anything. */
-  readonly firstLine: Promise<string>
-  /** All it printed, at its end; rejects with the last lines when it fails. */
-  readonly output: Promise<string[]>
-  stop(): Promise<void>
-}
-
-/** Runs a script that ends by itself. */
-function runTool(options: {
-  script: string
-  args: readonly string[]
-  env: Readonly<Record<string, string>>
-  logFile: string
-}): Tool {
-  const lines: string[] = []
-  const first = Promise.withResolvers<string>()
-  const child = startChild({
-    ...options,
-    name: options.script,
-    script: join(ROOT, options.script),
-    env: { ...options.env, LOG_LEVEL: 'warn' },
-    onLine: (line) => {
-      lines.push(line)
-      first.resolve(line)
-    },
-  })
-  const output = child.exited.then(({ code }) => {
-    if (code !== 0) throw new ChildError(child, 'failed')
-    return lines
-  })
-  // Told to who waits for it, whichever it is.
-  output.catch(first.reject)
-  first.promise.catch(() => {})
-  return { firstLine: first.promise, output, stop: () => child.stop(1_000) }
 }

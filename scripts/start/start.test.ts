@@ -101,8 +101,26 @@ suite('npm start', { concurrency: false }, () => {
       readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tunnel-gateway/src/main.ts'),
     )
     process.kill(gateway!, 'SIGKILL')
-    await child.waitFor(/gateway has ended \(SIGKILL\); its last lines:/)
+    await child.waitFor(/gateway-0 has ended \(SIGKILL\); its last lines:/)
     assert.equal((await child.ended).code, 1)
+    assert.deepEqual(children.filter(isAlive), [])
+  })
+
+  test('goes on with --shards when a gateway is killed: the others take over, and it is started again', async (t) => {
+    const child = start(stateFolder(t), ['--port', '0', '--shards', '3'])
+    await child.waitFor(/controllers: gateway-0 \d+, gateway-1 [1-9]\d*, gateway-2 \d+/, 120_000)
+    const children = descendants(child.pid)
+    const hint = await child.waitFor(/gateway-1 {3}kill -9 \d+/)
+    const pid = Number(/\d+$/.exec(hint)![0])
+    assert.ok(children.includes(pid))
+    process.kill(pid, 'SIGKILL')
+    const gone = await child.waitFor(/gateway-1 has gone .*: its \d+ controllers are coming back elsewhere/)
+    const count = /its (\d+)/.exec(gone)![1]
+    await child.waitFor(new RegExp(`${count} of ${count} are back elsewhere after`), 60_000)
+    await child.waitFor(/gateway-1 is back \(pid \d+\)/, 60_000)
+    children.push(...descendants(child.pid))
+    child.kill('SIGINT')
+    assert.deepEqual(await child.ended, { code: 0, signal: null })
     assert.deepEqual(children.filter(isAlive), [])
   })
 
