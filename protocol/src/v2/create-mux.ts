@@ -42,6 +42,8 @@ class Machine implements Mux, StreamOwner {
   private receiveCredit: number
   private unconsumed = 0
   private toCredit = 0
+  /** Counted in `receiveCredit`, but the other side of a resumed connection has yet to hear of it. */
+  private untold = 0
 
   constructor(options: MuxOptions) {
     this.options = options
@@ -102,9 +104,9 @@ class Machine implements Mux, StreamOwner {
   resume(lastSeq: number): boolean {
     if (this.isClosed || !this.output.resume(lastSeq)) return false
     this.isSuspended = false
-    // What was given and not used is void; what there is room for is given anew.
-    this.receiveCredit = 0
-    this.toCredit = this.options.receiveWindow.connection - this.unconsumed
+    // What was given and not used is void; what there is room for is given anew, and taken already for what is repeated.
+    this.receiveCredit = this.untold = this.options.receiveWindow.connection - this.unconsumed
+    this.toCredit = 0
     return true
   }
 
@@ -408,9 +410,9 @@ class Machine implements Mux, StreamOwner {
   }
 
   private takeCredit(): number {
-    const credit = this.toCredit
-    this.toCredit = this.unackedFrames = this.unackedBytes = 0
-    this.receiveCredit += credit
+    const credit = this.toCredit + this.untold
+    this.receiveCredit += this.toCredit
+    this.toCredit = this.untold = this.unackedFrames = this.unackedBytes = 0
     return credit
   }
 

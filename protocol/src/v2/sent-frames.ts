@@ -17,7 +17,7 @@ interface Piece {
 export class SentFrames {
   private readonly maxBytes: number
   private pieces: Piece[] = []
-  /** The next piece to go out again; beyond the end when there is none. */
+  /** The next piece to go out again; Infinity when there is none. */
   private repeatAt = Infinity
   private acked = 0
   private lastSeq = 0
@@ -32,7 +32,7 @@ export class SentFrames {
 
   /** Repeats come before anything new. */
   get isRepeating(): boolean {
-    return this.repeatAt < this.pieces.length
+    return this.repeatAt !== Infinity
   }
 
   /** Frames that just went out, `lastSeq` the last of them. */
@@ -83,19 +83,14 @@ export class SentFrames {
       if (end > 0 && next > maxBytes) break
       end = next
     }
-    if (end === piece.bytes.length) {
-      this.repeatAt += 1
-      return piece.bytes
-    }
     const { bytes } = piece
-    const lastSeq = lastSeqOf(bytes.subarray(0, end))
-    this.pieces.splice(
-      this.repeatAt,
-      1,
-      { bytes: bytes.subarray(0, end), lastSeq },
-      { ...piece, bytes: bytes.subarray(end) },
-    )
+    if (end < bytes.length) {
+      const rest = { lastSeq: piece.lastSeq, bytes: bytes.subarray(end) }
+      const now = { lastSeq: lastSeqOf(bytes.subarray(0, end)), bytes: bytes.subarray(0, end) }
+      this.pieces.splice(this.repeatAt, 1, now, rest)
+    }
     this.repeatAt += 1
+    if (this.repeatAt === this.pieces.length) this.repeatAt = Infinity
     return bytes.subarray(0, end)
   }
 
