@@ -1,0 +1,150 @@
+/**
+ * Heads and failures as they travel between shards. What only shards say to each other stands in pseudo headers, whose
+ * names begin with a colon: no HTTP header has such a name, so neither a user nor a device can imitate them. They come
+ * first; one that comes later is a violation.
+ */
+import { RESET, V2_LIMITS } from '@wmoc/protocol/v2/frames'
+import type { ResetCode } from '@wmoc/protocol/v2/frames'
+import type { HeaderList, RequestHead, ResponseHead } from '@wmoc/protocol/v2/mux'
+import { addHeader, HEADER_NAME } from '#src/core/header-names.ts'
+import type { HeaderBlock } from '#src/core/request-headers.ts'
+import type { DeviceHead, StreamFailure, UpstreamRequest } from '#src/core/upstream.ts'
+
+const COLON = 58
+const isPseudo = (name: string) => name.charCodeAt(0) === COLON
+
+/** The head of a request for a controller's tunnel of this epoch. */
+export function packRequest(controllerId: string, epoch: number, request: UpstreamRequest): RequestHead {
+  const headers = [':controller', controllerId, ':epoch', String(epoch)]
+  if (request.bodyLength !== null) headers.push(':length', String(request.bodyLength))
+  addBlock(headers, request.headers)
+  return { method: request.method, path: request.path, headers }
+}
+
+export interface PackedRequest {
+  readonly controllerId: string
+  readonly epoch: number
+  readonly request: UpstreamRequest
+}
+
+/** Null: no shard of ours wrote this. */
+export function unpackRequest(head: RequestHead, kind: UpstreamRequest['kind']): PackedRequest | null {
+  const { headers, method, path } = head
+  if (headers[0] !== ':controller' || headers[2] !== ':epoch') return null
+  const controllerId = headers[1]!
+  const epoch = toCount(headers[3]!)
+  const hasLength = headers[4] === ':length'
+  const bodyLength = hasLength ? toCount(headers[5]!) : null
+  if (epoch === null || (hasLength && bodyLength === null)) return null
+  const block = toBlock(headers, hasLength ? 6 : 4)
+  return block && { controllerId, epoch, request: { method, path, headers: block, kind, bodyLength } }
+}
+
+function toCount(text: string): number | null {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(value) ? value : null
+}
+
+/**
+ * The head of a device's answer, checked as far as frames need it; the header policy stands at the user's side. Null: it
+ * can't be carried.
+ */
+export function packResponse({ status, headers }: DeviceHead): ResponseHead | null {
+  if (typeof status !== 'number' || !Number.isInteger(status) || status < 100 || status > 999) return null
+  const list: string[] = []
+  if (headers === undefined || headers === null) return { status, headers: list }
+  if (typeof headers !== 'object' || Array.isArray(headers)) return null
+  return addUnknown(list, headers as Record<string, unknown>) ? { status, headers: list } : null
+}
+
+/** Null: no shard of ours wrote this. */
+export function unpackResponse({ status, headers }: ResponseHead): DeviceHead | null {
+  const block = toBlock(headers, 0)
+  return block && { status, headers: block }
+}
+
+/** Name, value, name, value … of a block; undefined stays so. */
+export function packTrailers(trailers: HeaderBlock | undefined): HeaderList | undefined {
+  if (trailers === undefined) return undefined
+  const list: string[] = []
+  return addUnknown(list, trailers) && list.length > 0 ? list : undefined
+}
+
+export function unpackTrailers(trailers: HeaderList | null): HeaderBlock | undefined {
+  return trailers === null ? undefined : (toBlock(trailers, 0) ?? undefined)
+}
+
+function toBlock(list: HeaderList, from: number): HeaderBlock | null {
+  const block = Object.create(null) as HeaderBlock
+  for (let index = from; index + 1 < list.length; index += 2) {
+    if (isPseudo(list[index]!)) return null
+    addHeader(block, list[index]!, list[index + 1]!)
+  }
+  return block
+}
+
+function addBlock(list: string[], block: HeaderBlock): void {
+  for (const name in block) {
+    const value = block[name]!
+    if (typeof value === 'string') list.push(name, value)
+    else for (const one of value) list.push(name, one)
+  }
+}
+
+/** Headers of whatever shape a device gave them; false: more, or other, than a frame carries. */
+function addUnknown(list: string[], block: Record<string, unknown>): boolean {
+  let bytes = 0
+  for (const [name, given] of Object.entries(block)) {
+    if (!HEADER_NAME.test(name)) return false
+    for (const value of Array.isArray(given) ? (given as unknown[]) : [given]) {
+      if (typeof value !== 'string') return false
+      const octets = toOctets(value)
+      bytes += name.length + octets.length + 8
+      if (list.length >= 2 * V2_LIMITS.maxHeaders || bytes > V2_LIMITS.maxHeadBytes - 64) return false
+      list.push(name.toLowerCase(), octets)
+    }
+  }
+  return true
+}
+
+/** One character per octet, as frames carry values; text beyond Latin-1 goes as its UTF-8 octets. */
+function toOctets(value: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return /^[\x00-\xff]*$/.test(value) ? value : Buffer.from(value).toString('latin1')
+}
+
+const RESET_OF: Readonly<Record<StreamFailure, ResetCode>> = {
+  device_disconnected: RESET.disconnected,
+  device_timeout: RESET.timeout,
+  bad_device_response: RESET.badResponse,
+  overloaded: RESET.overloaded,
+  slow_reader: RESET.slowReader,
+  not_supported: RESET.refused,
+  // Said by the side that serves, it can only mean that the serving was ended.
+  access_ended: RESET.cancelled,
+}
+
+export function resetOf(failure: StreamFailure): ResetCode {
+  return RESET_OF[failure]
+}
+
+/** What a reset means to the user who waits. `notHere` is dealt with before, by asking elsewhere. */
+export function failureOf(code: ResetCode): StreamFailure {
+  switch (code) {
+    case RESET.timeout:
+      return 'device_timeout'
+    case RESET.badResponse:
+    case RESET.protocol:
+      return 'bad_device_response'
+    case RESET.overloaded:
+      return 'overloaded'
+    case RESET.slowReader:
+      return 'slow_reader'
+    case RESET.refused:
+      return 'not_supported'
+    case RESET.cancelled:
+      return 'access_ended'
+    default:
+      return 'device_disconnected'
+  }
+}
