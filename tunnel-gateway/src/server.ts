@@ -1,6 +1,7 @@
 /** The public HTTP server, hardened, and which listener a request belongs to. */
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { listen } from '@wmoc/platform/listen'
 import { refuseUpgrade } from './device/listener.ts'
@@ -67,25 +68,15 @@ export function createPublicServer(options: {
   }
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!isTunnel(request)) return options.users.upgrade(request, socket as Socket, head)
     const guarded = guardRequest(request)
     if (!guarded.ok) return refuseUpgrade(socket, guarded.code)
     const hasBody =
       request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
-    if (isTunnel(request) && request.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody) {
+    if (hasBody) refuseUpgrade(socket, 'malformed')
+    else if (request.headers.upgrade?.toLowerCase() === 'websocket')
       options.devices.upgrade(request, socket, head)
-      return
-    }
-    // Nothing but the tunnel is ever switched to another protocol.
-    if (isTunnel(request))
-      refuseUpgrade(socket, hasBody ? 'malformed' : 'upgrade_required', undefined, 'Upgrade: websocket\r\n')
-    else
-      refuseUpgrade(
-        socket,
-        'upgrade_required',
-        undefined,
-        'Upgrade: HTTP/1.1\r\n',
-        'Only /tunnel speaks another protocol; repeat without Upgrade',
-      )
+    else refuseUpgrade(socket, 'upgrade_required', undefined, 'Upgrade: websocket\r\n')
   }
 
   let port = 0

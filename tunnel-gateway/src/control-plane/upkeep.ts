@@ -63,12 +63,9 @@ export function createUpkeep(options: {
 
   /** Ends the requests of people who may not send them any more. */
   async function recheck(): Promise<void> {
-    for (const { principal, controllerId } of proxy.live) {
-      const role = await directory.role(principal.userId, controllerId)
-      if (role !== null && mayRequest(role, 'GET')) continue
-      proxy.endWhere(
-        (live) => live.controllerId === controllerId && live.principal.userId === principal.userId,
-      )
+    for (const entry of proxy.live) {
+      const role = await directory.role(entry.principal.userId, entry.controllerId)
+      if (role === null || !mayRequest(role, entry.needs)) entry.revoke()
     }
   }
 

@@ -42,7 +42,7 @@ suite('hostile devices', () => {
       [HANDSHAKE.replace(/Sec-WebSocket-Key.*\r\n/, ''), [400]],
       [`${HANDSHAKE}Content-Length: 3\r\n`, [400]],
       [HANDSHAKE.replace('Upgrade: websocket', 'Upgrade: h2c'), [426]],
-      [HANDSHAKE.replace('/tunnel', '/c/x/'), [426]],
+      [HANDSHAKE.replace('/tunnel', '/c/x/'), [404]],
       [HANDSHAKE.replace('GET', 'POST'), [400, 405, 426]],
       ['GET /tunnel HTTP/1.1\r\nHost: localhost:8080\r\n', [426]],
     ]

@@ -1,5 +1,6 @@
 /** The listener of people and their programs: `/c/{id}/…` on the portal's host, and every device's own origin. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { clientAddress } from '@wmoc/platform/client-address'
 import { AppError, appError } from '@wmoc/platform/errors'
 import type { Logger } from '@wmoc/platform/log'
@@ -13,7 +14,8 @@ import { guardRequest } from './http-guard.ts'
 import type { PageSessions } from './page-sessions.ts'
 import type { Gatekeeper } from './principal.ts'
 import { redirect, sendError, sendProblem } from './problem.ts'
-import type { Proxy } from './proxy.ts'
+import type { Proxy, ProxyRequest, UpgradeRequest } from './proxy.ts'
+import { checkUpgrade, responseOn } from './upgrade.ts'
 
 export interface UserListenerOptions {
   readonly portalOrigin: string
@@ -31,6 +33,8 @@ export interface UserListenerOptions {
 
 export interface UserListener {
   handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void
+  /** A request for another protocol; whatever it is, it is answered. */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void
 }
 
 interface Call {
@@ -40,6 +44,8 @@ interface Call {
   readonly target: string
   readonly hints: BrowserHints
   readonly expectsContinue: boolean
+  /** Of a WebSocket; null: an ordinary request. */
+  readonly upgrade: Pick<UpgradeRequest, 'socket' | 'head' | 'subprotocols'> | null
 }
 
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/
@@ -75,14 +81,14 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     const { controllerId, path } = target
     const authorization = request.headers.authorization
     if (authorization === undefined) {
-      if (!isNavigation(hints)) throw appError('unauthenticated')
+      if (!isNavigation(hints) || call.upgrade !== null) throw appError('unauthenticated')
       if (suffix === null) throw appError('not_implemented')
       return pages.leavePortal(request, response, controllerId, path)
     }
     const principal = await gatekeeper.fromBearer(authorization)
-    const record = await gatekeeper.admit(principal, controllerId, request.method!)
+    const record = await gatekeeper.admit(principal, controllerId, needOf(call))
     const { sessionId } = principal
-    await proxy.handle({
+    await pass(call, {
       ...common(call),
       principal,
       record,
@@ -105,15 +111,18 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       if (!target.path.startsWith('/_wmoc/enter?') || request.method !== 'GET') throw appError('not_found')
       return pages.enter(response, target.path, record)
     }
-    const isPage = isNavigation(hints)
+    const isPage = isNavigation(hints) && call.upgrade === null
     const known = await pages.recognise(request, record)
     if (known === null) {
       if (!isPage) throw appError('unauthenticated')
       return redirect(response, 303, `${options.portalOrigin}/c/${record.controllerId}${target.path}`)
     }
-    if (!isSameOrigin(hints, `${options.scheme}://${host}`)) throw appError('csrf_rejected')
-    await gatekeeper.admit(known.principal, record.controllerId, request.method!)
-    await proxy.handle({
+    const ownOrigin = `${options.scheme}://${host}`
+    // Any site may open a WebSocket with the user's cookie; only `Origin` tells which one it was.
+    const isOwn = call.upgrade === null ? isSameOrigin(hints, ownOrigin) : hints.origin === ownOrigin
+    if (!isOwn) throw appError('csrf_rejected')
+    await gatekeeper.admit(known.principal, record.controllerId, needOf(call))
+    await pass(call, {
       ...common(call),
       principal: known.principal,
       record,
@@ -125,28 +134,50 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     })
   }
 
+  function pass({ upgrade }: Call, proxied: ProxyRequest): void | Promise<void> {
+    return upgrade === null ? proxy.handle(proxied) : proxy.upgrade({ ...proxied, ...upgrade })
+  }
+
   function common({ request, response, host, expectsContinue }: Call) {
     const forwardedFor = request.headers['x-forwarded-for']
     const address = clientAddress(request.socket.remoteAddress, forwardedFor, options.trustedHops)
     return { request, response, host, expectsContinue, clientAddress: address }
   }
 
+  function begin(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+    upgrade: Call['upgrade'],
+  ): void {
+    const guarded = guardRequest(request)
+    if (!guarded.ok) {
+      sendProblem(response, guarded.code, {}, [...(guarded.headers ?? []), 'Connection', 'close'])
+      return
+    }
+    const { host, target } = guarded
+    const hints = hintsOf(request)
+    route({ request, response, host, target, expectsContinue, upgrade, hints }).catch((error: unknown) => {
+      if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
+      const isChallenge = error instanceof AppError && error.status === 401
+      sendError(response, error, isChallenge ? CHALLENGE : [])
+    })
+  }
+
   return {
-    handle(request, response, expectsContinue) {
-      const guarded = guardRequest(request)
-      if (!guarded.ok) {
-        sendProblem(response, guarded.code, {}, [...(guarded.headers ?? []), 'Connection', 'close'])
-        return
-      }
-      const { host, target } = guarded
-      const call: Call = { request, response, host, target, expectsContinue, hints: hintsOf(request) }
-      route(call).catch((error: unknown) => {
-        if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
-        const isChallenge = error instanceof AppError && error.status === 401
-        sendError(response, error, isChallenge ? CHALLENGE : [])
-      })
+    handle: (request, response, expectsContinue) => begin(request, response, expectsContinue, null),
+    upgrade(request, socket, head) {
+      const response = responseOn(request, socket)
+      const checked = checkUpgrade(request)
+      if (checked.ok) begin(request, response, false, { socket, head, subprotocols: checked.subprotocols })
+      else sendProblem(response, checked.code, {}, checked.headers)
     },
   }
+}
+
+/** What the role must allow: a WebSocket can change anything. */
+function needOf({ request, upgrade }: Call): string {
+  return upgrade === null ? request.method! : 'WEBSOCKET'
 }
 
 function hintsOf({ method, headers }: IncomingMessage): BrowserHints {

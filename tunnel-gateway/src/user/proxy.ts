@@ -1,27 +1,25 @@
 /** Carries one authorised request, or a WebSocket, to the controller and the answer back. */
-import { randomFillSync } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Logger } from '@wmoc/platform/log'
 import { AppError } from '@wmoc/platform/errors'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import { createBuckets } from '#src/core/buckets.ts'
 import type { ByteBudget } from '#src/core/byte-budget.ts'
-import { buildRequestHead } from '#src/core/request-headers.ts'
-import type { RequestHead } from '#src/core/request-headers.ts'
-import { traceOf } from '#src/core/request-trace.ts'
-import type { Trace } from '#src/core/request-trace.ts'
-import type { ResponseContext, Surface } from '#src/core/response-head.ts'
-import type { Router, Upstream, UpstreamStream } from '#src/core/upstream.ts'
+import type { Surface } from '#src/core/response-head.ts'
+import type { Router, Upstream, UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import { announcedBody, collectBody, pipeBody, tooLarge, UserLeft } from './body.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangePorts } from './exchange.ts'
 import { createLiveRequests } from './live.ts'
 import type { LiveEntry } from './live.ts'
+import { answerContext, outgoingHead, traceFor } from './outgoing.ts'
 import type { Principal } from './principal.ts'
 import { sendError, sendFailure, sendOfflinePage, sendProblem } from './problem.ts'
 import { createTraffic } from './traffic.ts'
-import type { Outcome } from './traffic.ts'
+import { createUserSockets } from './user-sockets.ts'
+import { WebSocketRelay } from './web-socket.ts'
 
 export interface ProxyRequest {
   readonly request: IncomingMessage
@@ -43,9 +41,19 @@ export interface ProxyRequest {
   readonly expectsContinue: boolean
 }
 
+/** A sound handshake of a WebSocket. */
+export interface UpgradeRequest extends ProxyRequest {
+  readonly socket: Socket
+  /** What came after the head. */
+  readonly head: Buffer
+  readonly subprotocols: readonly string[]
+}
+
 export interface Proxy {
   /** Answers by itself. A promise only where something has to be waited for. */
   handle(request: ProxyRequest): void | Promise<void>
+  /** The same for a WebSocket, which is refused by the request's response or goes on without it. */
+  upgrade(request: UpgradeRequest): void | Promise<void>
   /** Ends the requests that `test` picks: their permission is gone. */
   endWhere(test: (live: LiveEntry) => boolean): void
   /** The shard leaves: event streams end between two events, WebSockets close; the rest goes on to its end. */
@@ -80,6 +88,7 @@ export function createProxy(options: ProxyOptions): Proxy {
   const { metrics, router, log } = options
   const live = createLiveRequests({ perUser: options.maxPerUser, perController: options.maxPerController })
   const traffic = createTraffic(metrics)
+  const sockets = createUserSockets()
   // The shard that a user's requests arrive at counts them by itself.
   const rates = createBuckets(100_000)
   const ports: ExchangePorts = {
@@ -93,31 +102,57 @@ export function createProxy(options: ProxyOptions): Proxy {
     ended: (controllerId, outcome) => log.debug('proxy', 'request failed', { controllerId, outcome }),
   }
 
-  function handle(proxied: ProxyRequest): void | Promise<void> {
-    const startedAt = performance.now()
+  /** False: it has been answered. */
+  function admit(proxied: ProxyRequest, entry: Exchange | WebSocketRelay, now: number): boolean {
     const { record, response } = proxied
-    const exchange = new Exchange(ports, proxied, startedAt)
-    const refuse = (outcome: Outcome, code: 'rate_limited' | 'overloaded', retryAfterMs: number) =>
-      exchange.refuse(outcome, () => sendProblem(response, code, { retryAfterMs }))
-    const waitMs = rates.take(record.controllerId, rateOf(record), startedAt)
-    if (waitMs > 0) return refuse('rate_limited', 'rate_limited', waitMs)
-    if (options.isShedding()) return refuse('shed', 'overloaded', 5_000)
-    if (!live.enter(exchange)) return refuse('rate_limited', 'rate_limited', 1_000)
-    const located = router.locate(record.controllerId)
-    if (!(located instanceof Promise)) return begin(proxied, exchange, located)
-    return located.then(
-      (upstream) => begin(proxied, exchange, upstream),
-      (error: unknown) => exchange.refuse('refused', () => sendError(response, error)),
+    const waitMs = rates.take(record.controllerId, rateOf(record), now)
+    const refuse = (
+      outcome: 'rate_limited' | 'shed',
+      code: 'rate_limited' | 'overloaded',
+      retryAfterMs: number,
+    ) => entry.refuse(outcome, () => sendProblem(response, code, { retryAfterMs }))
+    if (waitMs > 0) refuse('rate_limited', 'rate_limited', waitMs)
+    else if (options.isShedding()) refuse('shed', 'overloaded', 5_000)
+    else if (!live.enter(entry)) refuse('rate_limited', 'rate_limited', 1_000)
+    return !entry.isOver
+  }
+
+  /** Goes on at once where the tunnel is known, which it mostly is. */
+  function locate(
+    proxied: ProxyRequest,
+    entry: Exchange | WebSocketRelay,
+    go: (upstream: Upstream) => void | Promise<void>,
+  ): void | Promise<void> {
+    const found = (upstream: Upstream | undefined) => {
+      if (entry.isOver) return
+      if (upstream === undefined) return entry.refuse('device_offline', () => sendOffline(proxied))
+      return go(upstream)
+    }
+    const located = router.locate(proxied.record.controllerId)
+    if (!(located instanceof Promise)) return found(located)
+    return located.then(found, (error: unknown) =>
+      entry.refuse('refused', () => sendError(proxied.response, error)),
     )
   }
 
-  function begin(
-    proxied: ProxyRequest,
-    exchange: Exchange,
-    upstream: Upstream | undefined,
-  ): void | Promise<void> {
-    if (exchange.isOver) return
-    if (upstream === undefined) return exchange.refuse('device_offline', () => sendOffline(proxied))
+  function handle(proxied: ProxyRequest): void | Promise<void> {
+    const startedAt = performance.now()
+    const exchange = new Exchange(ports, proxied, startedAt)
+    if (admit(proxied, exchange, startedAt))
+      return locate(proxied, exchange, (upstream) => begin(proxied, exchange, upstream))
+  }
+
+  function upgrade(proxied: UpgradeRequest): void | Promise<void> {
+    const startedAt = performance.now()
+    const relay = new WebSocketRelay(ports, sockets, proxied, startedAt)
+    if (!admit(proxied, relay, startedAt)) return
+    return locate(proxied, relay, (upstream) => {
+      if (upstream.takesWebSockets) open(proxied, relay, upstream, 'websocket', null)
+      else relay.refuse('not_supported', () => sendFailure(proxied.response, 'not_supported', false))
+    })
+  }
+
+  function begin(proxied: ProxyRequest, exchange: Exchange, upstream: Upstream): void | Promise<void> {
     const body = announcedBody(proxied.request)
     if (!body.hasBody) {
       open(proxied, exchange, upstream, 'bodiless', body.length)
@@ -181,60 +216,28 @@ export function createProxy(options: ProxyOptions): Proxy {
   /** Null: the user has been answered. */
   function open(
     proxied: ProxyRequest,
-    exchange: Exchange,
+    entry: Exchange | WebSocketRelay,
     upstream: Upstream,
-    kind: 'bodiless' | 'body',
+    kind: UpstreamRequest['kind'],
     bodyLength: number | null,
   ): UpstreamStream | null {
     const { request, response, path } = proxied
     const trace = traceFor(request, upstream)
-    const head = requestHead(proxied, upstream, trace, bodyLength)
+    const subprotocols = kind === 'websocket' ? (request.headers['sec-websocket-protocol'] ?? '') : ''
+    const head = outgoingHead(proxied, upstream, options.scheme, { bodyLength, subprotocols, trace })
     if (!head.ok) {
-      exchange.refuse('refused', () => sendProblem(response, head.code))
+      entry.refuse('refused', () => sendProblem(response, head.code))
       return null
     }
-    exchange.opening(contextOf(proxied, upstream), upstream.hop, trace?.traceId ?? '')
-    const opened = upstream.open(
-      { method: request.method!, path, headers: head.headers, kind, bodyLength },
-      exchange,
-    )
+    entry.opening(answerContext(proxied, upstream, options.scheme), upstream.hop, trace?.traceId ?? '')
+    const { headers } = head
+    const opened = upstream.open({ method: request.method!, path, headers, kind, bodyLength }, entry)
     if (typeof opened === 'string') {
-      exchange.refuse(opened, () => sendFailure(response, opened, options.isDraining()))
+      entry.refuse(opened, () => sendFailure(response, opened, options.isDraining()))
       return null
     }
-    exchange.opened(opened)
+    entry.opened(opened)
     return opened
-  }
-
-  function requestHead(
-    proxied: ProxyRequest,
-    upstream: Upstream,
-    trace: Trace | null,
-    bodyLength: number | null,
-  ): RequestHead {
-    return buildRequestHead(proxied.request.rawHeaders, {
-      method: proxied.request.method!,
-      path: proxied.path,
-      clientAddress: proxied.clientAddress,
-      scheme: options.scheme,
-      host: proxied.host,
-      prefix: prefixOf(proxied),
-      cookie: proxied.cookie,
-      mayAuthorise: proxied.surface === 'own_origin',
-      bodyLength,
-      maxBytes: upstream.maxRequestHeader,
-      traceparent: upstream.takesStreams && trace !== null ? trace.traceparent : '',
-      subprotocols: '',
-    })
-  }
-
-  function contextOf(proxied: ProxyRequest, upstream: Upstream): ResponseContext {
-    const publicOrigin = `${options.scheme}://${proxied.host}`
-    return {
-      surface: proxied.surface,
-      method: proxied.request.method!,
-      device: { ownHosts: upstream.ownHosts, publicOrigin, prefix: prefixOf(proxied) },
-    }
   }
 
   function sendOffline({ response, request, isNavigation, record }: ProxyRequest): void {
@@ -245,6 +248,7 @@ export function createProxy(options: ProxyOptions): Proxy {
 
   return {
     handle,
+    upgrade,
     endWhere(test) {
       for (const entry of live.all()) if (test(entry)) entry.revoke()
     },
@@ -256,29 +260,8 @@ export function createProxy(options: ProxyOptions): Proxy {
   }
 }
 
-function prefixOf({ surface, record }: ProxyRequest): string {
-  return surface === 'api' ? `/c/${record.controllerId}` : ''
-}
-
 /** The figure of the tier a minute, of which a page may take a third at once. */
 function rateOf(record: ControllerRecord) {
   const count = Math.max(1, record.requestsPerMinute)
   return { burst: Math.max(1, Math.ceil(count / 3)), count, periodMs: 60_000 }
-}
-
-const RANDOM_BYTES = 24
-const pool = Buffer.alloc(RANDOM_BYTES * 256)
-let poolAt = pool.length
-
-/** A trace where there is one to go on with, or where somebody further on could use it. */
-function traceFor(request: IncomingMessage, upstream: Upstream): Trace | null {
-  const given = request.headers['traceparent']
-  if (given === undefined && !upstream.takesStreams) return null
-  if (poolAt === pool.length) {
-    randomFillSync(pool)
-    poolAt = 0
-  }
-  poolAt += RANDOM_BYTES
-  const random = pool.toString('hex', poolAt - RANDOM_BYTES, poolAt)
-  return traceOf(typeof given === 'string' ? given : undefined, random)
 }
