@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { listen } from './listen.ts'
 import type { Metrics } from './metrics.ts'
+import { OPEN_METRICS, openMetricsOf, wantsOpenMetrics } from './open-metrics.ts'
 
 export interface AdminServer {
   start(): Promise<void>
@@ -25,7 +26,7 @@ export interface AdminServerOptions {
 
 /**
  * `GET /healthz`: 200 while the event loop runs. `GET /readyz`: 200 or 503 with `{ready, checks: {name: {ok, ms}}}`.
- * `GET /metrics`: Prometheus text format.
+ * `GET /metrics`: Prometheus text format, or OpenMetrics for a scraper that asks for it.
  */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const server = createServer((request, response) => {
@@ -44,8 +45,10 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
       return sendJson(response, ready ? 200 : 503, { ready, checks })
     }
     if (request.method === 'GET' && path === '/metrics') {
-      const text = await options.metrics.registry.metrics()
-      response.writeHead(200, { 'content-type': options.metrics.registry.contentType })
+      const { registry } = options.metrics
+      const isOpen = wantsOpenMetrics(request.headers.accept)
+      const text = await (isOpen ? openMetricsOf(registry) : registry.metrics())
+      response.writeHead(200, { 'content-type': isOpen ? OPEN_METRICS : registry.contentType })
       response.end(text)
       return
     }

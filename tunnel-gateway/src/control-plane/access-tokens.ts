@@ -9,6 +9,8 @@ import type { ControlPlane } from './client.ts'
 export interface AccessTokens {
   /** The claims; null for a token that is not valid now. Rejects only while no key set could be had. */
   verify(token: string): Promise<AccessTokenClaims | null>
+  /** The same of a token that has been verified before; undefined: ask. */
+  peek(token: string): AccessTokenClaims | undefined
 }
 
 const KEYS_FRESH_MS = 5 * 60_000
@@ -63,11 +65,17 @@ export function createAccessTokens(controlPlane: ControlPlane): AccessTokens {
     }
   }
 
+  function peek(token: string): AccessTokenClaims | undefined {
+    const known = verified.get(token)
+    return known !== undefined && known.exp * 1_000 > Date.now() ? known : undefined
+  }
+
   return {
+    peek,
     async verify(token) {
       if (token.length > MAX_TOKEN_CHARS) return null
-      const known = verified.get(token)
-      if (known !== undefined) return known.exp * 1_000 > Date.now() ? known : null
+      const known = peek(token)
+      if (known !== undefined) return known
       const claims = await check(token, true)
       if (claims !== null) verified.set(token, claims)
       return claims

@@ -18,6 +18,12 @@ export interface Directory {
   put(record: ControllerRecord): void
   role(userId: string, controllerId: string): Promise<Role | null>
   isAlive(sessionId: string): Promise<boolean>
+  /** What `isAlive`, `role` and `record` would say, as far as it is at hand and fresh; undefined: ask. */
+  readonly atHand: {
+    isAlive(sessionId: string): boolean | undefined
+    role(userId: string, controllerId: string): Role | null | undefined
+    record(controllerId: string): ControllerRecord | null | undefined
+  }
   forgetController(controllerId: string): void
   forgetAccess(userId: string | null, controllerId: string | null): void
   endSessions(sessionIds: readonly string[]): void
@@ -110,6 +116,11 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
       return (await roles.get(`${userId} ${controllerId}`)).value
     },
     isAlive: (sessionId) => alive.get(sessionId),
+    atHand: {
+      isAlive: (sessionId) => alive.peek(sessionId),
+      role: (userId, controllerId) => roles.peek(`${userId} ${controllerId}`)?.value,
+      record: (controllerId) => records.peek(controllerId)?.value,
+    },
     forgetController(controllerId) {
       records.forget(controllerId)
     },

@@ -11,8 +11,8 @@ const Jar = z.array(
 )
 
 export interface CookieJars {
-  /** The `Cookie` header for a request; empty when there is none. */
-  cookieHeader(sessionId: string, controllerId: string, path: string): Promise<string>
+  /** The `Cookie` header for a request, at once where the jar is at hand; empty when there is none. */
+  cookieHeader(sessionId: string, controllerId: string, path: string): string | Promise<string>
   keep(sessionId: string, controllerId: string, path: string, setCookies: readonly string[]): void
 }
 
@@ -29,10 +29,12 @@ export function createCookieJars(store: Store): CookieJars {
   }
 
   return {
-    async cookieHeader(sessionId, controllerId, path) {
+    cookieHeader(sessionId, controllerId, path) {
       const key = keyOf(sessionId, controllerId)
-      const jar = jars.get(key) ?? (await load(key))
-      return jar.length === 0 ? '' : cookiesFor(jar, path, Date.now())
+      const header = (jar: readonly JarCookie[]) =>
+        jar.length === 0 ? '' : cookiesFor(jar, path, Date.now())
+      const jar = jars.get(key)
+      return jar === undefined ? load(key).then(header) : header(jar)
     },
     keep(sessionId, controllerId, path, setCookies) {
       const key = keyOf(sessionId, controllerId)

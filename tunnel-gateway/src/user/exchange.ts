@@ -26,6 +26,8 @@ export interface ExchangePorts {
   ended(controllerId: string, outcome: Outcome): void
 }
 
+const MAX_JOINED_BYTES = 8_192
+
 export class Exchange implements StreamSink, LiveEntry {
   readonly principal: Principal
   readonly controllerId: string
@@ -229,7 +231,11 @@ export class Exchange implements StreamSink, LiveEntry {
     // HEAD and 304 tell the length that the device told; 204 has none (RFC 9110 section 8.6).
     const hasLength = !isBodiless || status === 205
     this.#writeHead(hasLength ? ['Content-Length', String(this.#received)] : [])
-    this.#proxied.response.end(pieces.length > 1 ? Buffer.concat(pieces) : pieces[0])
+    const { response } = this.#proxied
+    const body = pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
+    // Head and body as one string are one piece to write.
+    if (body === undefined || body.length > MAX_JOINED_BYTES) response.end(body)
+    else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
   }
 
   #endStreamed(trailers: HeaderBlock | undefined): void {

@@ -12,7 +12,7 @@ import { parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-p
 import type { CookieJars } from './cookie-jar.ts'
 import { guardRequest } from './http-guard.ts'
 import type { PageSessions } from './page-sessions.ts'
-import type { Gatekeeper } from './principal.ts'
+import type { Admitted, Gatekeeper } from './principal.ts'
 import { redirect, sendError, sendProblem } from './problem.ts'
 import type { Proxy, ProxyRequest, UpgradeRequest } from './proxy.ts'
 import { checkUpgrade, responseOn } from './upgrade.ts'
@@ -59,7 +59,7 @@ export function createUserListener(options: UserListenerOptions): UserListener {
   const isPortalHost = (host: string) =>
     host === portalHost || (LOOPBACK.test(portalHost) && LOOPBACK.test(host))
 
-  async function route(call: Call): Promise<void> {
+  function route(call: Call): void | Promise<void> {
     const label = labelOf(call.host)
     if (label !== null) return onOwnOrigin(call, label)
     if (!isPortalHost(call.host)) throw appError('misdirected')
@@ -72,33 +72,46 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     return /^[a-z0-9-]{1,63}$/.test(label) ? label : null
   }
 
-  async function onPortalHost(call: Call): Promise<void> {
+  function onPortalHost(call: Call): void | Promise<void> {
     const { request, response, hints } = call
     const target = parseControllerTarget(call.target)
     if (target.kind === 'malformed') throw appError('malformed')
     if (target.kind === 'redirect') return redirect(response, 308, target.location)
     if (target.kind !== 'device') throw appError('not_found')
     const { controllerId, path } = target
-    const authorization = request.headers.authorization
+    const { authorization } = request.headers
     if (authorization === undefined) {
       if (!isNavigation(hints) || call.upgrade !== null) throw appError('unauthenticated')
       if (suffix === null) throw appError('not_implemented')
       return pages.leavePortal(request, response, controllerId, path)
     }
+    const admitted = gatekeeper.admitAtHand(authorization, controllerId, needOf(call))
+    if (admitted !== null) return asApiClient(call, admitted, path)
+    return admit(authorization, controllerId, needOf(call)).then((known) => asApiClient(call, known, path))
+  }
+
+  async function admit(authorization: string, controllerId: string, need: string): Promise<Admitted> {
     const principal = await gatekeeper.fromBearer(authorization)
-    const record = await gatekeeper.admit(principal, controllerId, needOf(call))
+    return { principal, record: await gatekeeper.admit(principal, controllerId, need) }
+  }
+
+  function asApiClient(call: Call, { principal, record }: Admitted, path: string): void | Promise<void> {
     const { sessionId } = principal
-    await pass(call, {
-      ...common(call),
-      principal,
-      record,
-      path,
-      surface: 'api',
-      cookie: await options.jars.cookieHeader(sessionId, controllerId, path),
-      keepCookies: (values) => options.jars.keep(sessionId, controllerId, path, values),
-      isNavigation: false,
-      extraHeaders: [],
-    })
+    const { controllerId } = record
+    const go = (cookie: string) =>
+      pass(call, {
+        ...common(call),
+        principal,
+        record,
+        path,
+        surface: 'api',
+        cookie,
+        keepCookies: (values) => options.jars.keep(sessionId, controllerId, path, values),
+        isNavigation: false,
+        extraHeaders: [],
+      })
+    const cookie = options.jars.cookieHeader(sessionId, controllerId, path)
+    return typeof cookie === 'string' ? go(cookie) : cookie.then(go)
   }
 
   async function onOwnOrigin(call: Call, label: string): Promise<void> {
@@ -156,12 +169,19 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       return
     }
     const { host, target } = guarded
-    const hints = hintsOf(request)
-    route({ request, response, host, target, expectsContinue, upgrade, hints }).catch((error: unknown) => {
-      if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
-      const isChallenge = error instanceof AppError && error.status === 401
-      sendError(response, error, isChallenge ? CHALLENGE : [])
-    })
+    const call: Call = { request, response, host, target, expectsContinue, upgrade, hints: hintsOf(request) }
+    try {
+      const work = route(call)
+      if (work !== undefined) work.catch((error: unknown) => failed(response, error))
+    } catch (error) {
+      failed(response, error)
+    }
+  }
+
+  function failed(response: ServerResponse, error: unknown): void {
+    if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
+    const isChallenge = error instanceof AppError && error.status === 401
+    sendError(response, error, isChallenge ? CHALLENGE : [])
   }
 
   return {
