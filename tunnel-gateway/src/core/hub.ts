@@ -22,8 +22,8 @@ export interface Hub<T extends HubEntry> {
   invariants(): string[]
 }
 
-/** An empty hub. */
-export function createHub<T extends HubEntry>(): Hub<T> {
+/** An empty hub. @param attached Told of each tunnel that was attached; must not use it in the same turn. */
+export function createHub<T extends HubEntry>(attached?: (tunnel: T) => void): Hub<T> {
   const tunnels = new Map<string, T>()
   const highest = new Map<string, number>()
   return {
@@ -32,6 +32,7 @@ export function createHub<T extends HubEntry>(): Hub<T> {
       if (present !== undefined && present.epoch >= tunnel.epoch) return { isAttached: false }
       tunnels.set(tunnel.controllerId, tunnel)
       highest.set(tunnel.controllerId, tunnel.epoch)
+      attached?.(tunnel)
       return { isAttached: true, replaced: present ?? null }
     },
     detach(tunnel) {

@@ -35,13 +35,14 @@ const MAX_RETRY_MS = 2_000
 const LATELY_MS = 15_000
 
 export function createPeerLinks(options: {
-  readonly membership: Membership
+  /** This process. */
+  readonly instance: string
+  readonly membership: Pick<Membership, 'members' | 'onChange'>
   readonly key: Buffer
   readonly log: Logger
   onFailure(reason: string): void
 }): PeerLinks {
-  const { membership, log } = options
-  const instance = membership.self.instance
+  const { instance, membership, log } = options
   const startedAt = performance.now()
   const entries = new Map<string, Entry>()
   const gone = new Map<string, number>()

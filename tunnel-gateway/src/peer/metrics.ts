@@ -1,5 +1,6 @@
 /** What the links between shards show of themselves. */
 import type { Metrics } from '@wmoc/platform/metrics'
+import type { Counter } from 'prom-client'
 import type { RouterCounts } from './router.ts'
 
 export interface PeerReadings {
@@ -15,12 +16,8 @@ export interface PeerMetrics extends RouterCounts {
   watch(readings: PeerReadings): void
 }
 
-export function createPeerMetrics(metrics: Metrics): PeerMetrics {
-  const misrouted = metrics.counter(
-    'wmoc_gateway_misrouted_total',
-    'Requests or tunnels that arrived at a shard that does not own the controller.',
-    ['kind', 'action'],
-  )
+/** @param misrouted Counts what arrives at a shard that does not own the controller. */
+export function createPeerMetrics(metrics: Metrics, misrouted: Counter<'kind' | 'action'>): PeerMetrics {
   const failures = metrics.counter(
     'wmoc_gateway_peer_failures_total',
     'Links between shards that did not come up.',

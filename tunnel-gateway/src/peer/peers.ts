@@ -29,11 +29,12 @@ export interface Peers {
   tellSuperseded(instance: string, controllerId: string, epoch: number): void
   /** Requests of other shards that are under way here. */
   readonly serving: number
+  /** Part of `GET /status`. */
   status(): {
-    links: { instance: string; isUp: boolean; streams: number }[]
-    accepted: number
+    peers: { instance: string; isUp: boolean; streams: number }[]
+    serving: number
     parked: number
-    waiting: number
+    locating: number
   }
   invariants(): string[]
 }
@@ -45,7 +46,9 @@ export function createPeers(options: {
   readonly port: number
   /** Of all our processes; the key of the links is made from it. */
   readonly internalToken: string
-  readonly membership: Membership
+  /** This process. */
+  readonly instance: string
+  readonly membership: Pick<Membership, 'members' | 'find' | 'ring' | 'onChange'>
   readonly tunnels: LocalTunnels
   readonly store: Pick<Store, 'getPresence'>
   readonly metrics: PeerMetrics
@@ -56,11 +59,12 @@ export function createPeers(options: {
   /** Another shard has a newer tunnel of this controller: the one here, of an older epoch, ends. */
   superseded(controllerId: string, epoch: number): void
 }): Peers {
-  const { membership, tunnels, metrics, log } = options
+  const { instance, membership, tunnels, metrics, log } = options
   const key = peerKey(options.internalToken)
   const onFailure = metrics.linkFailed
-  const links = createPeerLinks({ membership, key, log, onFailure })
+  const links = createPeerLinks({ instance, membership, key, log, onFailure })
   const router = createPeerRouter({
+    instance,
     tunnels,
     links,
     membership,
@@ -88,7 +92,7 @@ export function createPeers(options: {
     host: options.host,
     port: options.port,
     key,
-    instance: membership.self.instance,
+    instance,
     log,
     onFailure,
     answer,
@@ -113,15 +117,15 @@ export function createPeers(options: {
       await listener.stop()
       links.stop()
     },
-    tellSuperseded: (instance, controllerId, epoch) => links.to(instance)?.superseded(controllerId, epoch),
+    tellSuperseded: (holder, controllerId, epoch) => links.to(holder)?.superseded(controllerId, epoch),
     get serving() {
       return listener.streams
     },
     status: () => ({
-      links: links.list(),
-      accepted: listener.up,
+      peers: links.list(),
+      serving: listener.streams,
       parked: router.parked,
-      waiting: router.waiting,
+      locating: router.waiting,
     }),
     invariants: () => [...links.invariants(), ...listener.invariants(), ...router.invariants()],
   }

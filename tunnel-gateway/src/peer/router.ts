@@ -33,9 +33,11 @@ export interface RouterCounts {
 }
 
 export function createPeerRouter(options: {
+  /** This process. */
+  readonly instance: string
   readonly tunnels: LocalTunnels
   readonly links: Pick<PeerLinks, 'to' | 'wasHereLately'>
-  readonly membership: Pick<Membership, 'self' | 'members' | 'find' | 'ring'>
+  readonly membership: Pick<Membership, 'members' | 'find' | 'ring'>
   /** Rejects when the store is away. */
   presence(controllerId: string): Promise<Presence | null>
   readonly counts: RouterCounts
@@ -43,8 +45,7 @@ export function createPeerRouter(options: {
   /** Null, or a promise while what is known here may be of the past. */
   whenSound(): Promise<void> | null
 }): PeerRouter {
-  const { tunnels, links, membership } = options
-  const self = membership.self.instance
+  const { instance: self, tunnels, links, membership } = options
   const locations = new LRUCache<string, RemoteUpstream>({ max: MAX_LOCATIONS })
   const waiting = createWaiting({
     find,
