@@ -9,6 +9,7 @@ import { openStore } from '@wmoc/platform/open-store'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
 import { createDependencies } from './admin/dependencies.ts'
 import { createStatus } from './admin/status.ts'
+import type { Membership } from './cluster/members.ts'
 import { createMembership } from './cluster/membership.ts'
 import { createClusterMetrics } from './cluster/metrics.ts'
 import { createPauseGuard } from './cluster/pause-guard.ts'
@@ -36,6 +37,9 @@ import { createReporter } from './device/reporter.ts'
 import type { Tunnel } from './device/tunnel.ts'
 import { createDrain } from './drain.ts'
 import { createGatewayMetrics } from './gateway-metrics.ts'
+import { createPeerMetrics } from './peer/metrics.ts'
+import { createPeers } from './peer/peers.ts'
+import type { Peers } from './peer/peers.ts'
 import { createPressure } from './pressure.ts'
 import { createPublicServer } from './server.ts'
 import { createCookieJars } from './user/cookie-jar.ts'
@@ -48,6 +52,9 @@ export interface Gateway {
   readonly lifecycle: Lifecycle
   readonly port: number
   readonly adminPort: number
+  readonly membership: Membership
+  /** It has left the cluster and the store. */
+  readonly isStopped: boolean
 }
 
 /** A gateway that is not started yet. */
@@ -57,7 +64,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const store = openStore({ url: config.REDIS_URL, log, name: `gateway ${config.SHARD_ID}` })
   const controlPlane = createControlPlane({ url: config.CONTROL_PLANE_URL, token: config.INTERNAL_TOKEN })
   const directory = createDirectory(controlPlane)
-  const hub = createHub<Tunnel>()
+  const hub = createHub<Tunnel>(({ controllerId }) => peers.router.attached(controllerId))
   const admission = createAdmission(admissionRules(config))
   const registrar = createRegistrar({
     controlPlane,
@@ -72,7 +79,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     shard: config.SHARD_ID,
     instance,
     weight: config.RING_WEIGHT,
-    peerAddress: () => peerAddress(config, 0),
+    peerAddress: () => peerAddress(config, peers.port),
     leaseTtlMs: config.LEASE_TTL_MS,
     leaseRenewMs: config.LEASE_RENEW_MS,
     log,
@@ -83,6 +90,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     instance,
     hub,
     isAlive: (other) => membership.find(other) !== undefined,
+    tell: (other, controllerId, epoch) => peers.tellSuperseded(other, controllerId, epoch),
     log,
   })
   const guard = createPauseGuard({
@@ -93,6 +101,23 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       clusterMetrics.pauses.inc()
       log.warn('cluster', 'this process stood still', { ms: Math.round(ms) })
     },
+  })
+  const peers: Peers = createPeers({
+    host: config.PEER_HOST,
+    port: config.PEER_PORT,
+    internalToken: config.INTERNAL_TOKEN,
+    instance,
+    membership,
+    tunnels: hub,
+    store,
+    metrics: createPeerMetrics(registry, clusterMetrics.misrouted),
+    limits: { parkMs: config.PARK_MS, maxWaiting: config.PARK_MAX },
+    whenSound: guard.whenSound,
+    superseded(controllerId, epoch) {
+      const tunnel = hub.get(controllerId)
+      if (tunnel !== undefined && tunnel.epoch < epoch) tunnel.supersede()
+    },
+    log,
   })
   membership.onStoreLost(() => void presence.renewAll().catch(() => undefined))
   const ingest = createIngest({ controlPlane, metrics, log })
@@ -107,7 +132,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     hub,
     membership,
     connections: () => connections,
-    inFlight: () => proxy.size(),
+    inFlight: () => proxy.size() + peers.serving,
     endStreams: () => proxy.leave(),
     evicted: () => clusterMetrics.evictions.inc(),
     settleMs: config.DRAIN_SETTLE_MS,
@@ -126,6 +151,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     metrics,
     log,
     streamRules: streamRules(config),
+    ended: (tunnel, reason) => connections.ended(tunnel, reason),
   })
   const connections: Connections = createConnections({
     hub,
@@ -153,7 +179,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
   const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
   const proxy = createProxy({
-    router: { locate: (controllerId) => hub.get(controllerId) },
+    router: peers.router,
     lastSeenAt: connections.lastSeenAt,
     isDraining: drain.isDraining,
     bodies,
@@ -213,7 +239,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     claims,
     membership,
     drain,
-    more: { status: () => ({}), invariants: () => [] },
+    more: { status: peers.status, invariants: peers.invariants },
   })
   const admin = createAdminServer({
     host: config.ADMIN_HOST,
@@ -253,7 +279,13 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   // delivered, then the links to the API and the store are cut. Admin stays to the end, so that the drain can be watched.
   const lifecycle = createLifecycle(log)
   lifecycle.add('admin', { start: () => admin.start(), stop: () => admin.stop() })
-  lifecycle.add('store', { stop: () => store.close() })
+  let isStopped = false
+  lifecycle.add('store', {
+    async stop() {
+      await store.close()
+      isStopped = true
+    },
+  })
   lifecycle.add('control plane', { stop: () => controlPlane.close() })
   lifecycle.add('outboxes', {
     async stop() {
@@ -261,6 +293,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
       await Promise.all([ingest.stop(3_000), reporter.stop(3_000)])
     },
   })
+  lifecycle.add('peer listener', { start: () => peers.listen() })
   lifecycle.add('cluster', { start: () => membership.start(), stop: () => membership.stop() })
   lifecycle.add('presence', { start: () => presence.start(), stop: () => presence.stop() })
   lifecycle.add('pause guard', { start: () => guard.start(), stop: () => guard.stop() })
@@ -288,6 +321,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     },
   })
   lifecycle.add('dependencies', { start: () => dependencies.start(), stop: () => dependencies.stop() })
+  lifecycle.add('peers', { start: () => peers.start(), stop: () => peers.stop() })
   lifecycle.add('listener', { start: () => server.start(), stop: () => server.stop(), stopTimeoutMs: 3_000 })
   lifecycle.add('tunnels', {
     stop: () => drain.begin(),
@@ -301,6 +335,10 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     },
     get adminPort() {
       return admin.port
+    },
+    membership,
+    get isStopped() {
+      return isStopped
     },
   }
 }

@@ -4,10 +4,11 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { createLogger } from '@wmoc/platform/log'
 import type { Logger } from '@wmoc/platform/log'
 import { testRedis } from '@wmoc/testkit/redis'
+import type { TestRedis } from '@wmoc/testkit/redis'
 import { composeGateway } from '#src/compose.ts'
 import { config } from '#src/config.ts'
 import { CREDENTIAL_KEY, INTERNAL_TOKEN, startControlPlane } from './control-plane-server.ts'
-import type { KnownController, Person } from './control-plane-server.ts'
+import type { KnownController, Person, TestControlPlane } from './control-plane-server.ts'
 import { connectDevice } from './raw-device.ts'
 import type { RawDevice } from './raw-device.ts'
 
@@ -33,12 +34,22 @@ export type Harness = Awaited<ReturnType<typeof startHarness>>
 
 export const PORTAL_HOST = 'localhost:8080'
 
+/** What gateways of one cluster share. */
+export interface Surroundings {
+  readonly redis: Pick<TestRedis, 'url' | 'port' | 'stop'>
+  readonly controlPlane: TestControlPlane
+}
+
+/** @param shared Stays when the harness stops. */
 export async function startHarness(
   environment: Record<string, string> = {},
   log: Logger = createLogger({ process: 'gateway', level: 'silent' }),
+  shared?: Surroundings,
 ) {
-  const redis = await testRedis()
-  const controlPlane = await startControlPlane()
+  const { redis, controlPlane } = shared ?? {
+    redis: await testRedis(),
+    controlPlane: await startControlPlane(),
+  }
   const settings = config.load({
     PORT: '0',
     ADMIN_PORT: '0',
@@ -135,6 +146,7 @@ export async function startHarness(
     async stop() {
       for (const device of devices) device.stop()
       await gateway.lifecycle.stop()
+      if (shared !== undefined) return
       await controlPlane.stop()
       await redis.stop()
     },
