@@ -32,6 +32,8 @@ export interface Services<Spec extends ServiceSpec> {
   resume(name: ServiceName): void
   /** Starts it again as it was and waits until it is ready. */
   restart(name: ServiceName): Promise<void>
+  /** Asks it to end, waits for that, and starts it again as it was; answers how it ended. */
+  cycle(name: ServiceName): Promise<Exit>
   /** Starts `spec` beside it, waits until that is ready, then asks the old one to end; answers how it ended. */
   replace(name: ServiceName, spec: Spec): Promise<Exit>
   stop(name: ServiceName): Promise<void>
@@ -107,6 +109,12 @@ export function createServices<Spec extends ServiceSpec>(options: ServicesOption
     async restart(name) {
       const { spec } = get(name)
       await waitUntilReady(launch(name, spec).child, spec.adminPort)
+    },
+    async cycle(name) {
+      const { child, spec } = get(name)
+      await end(child, REPLACE_MS)
+      await waitUntilReady(launch(name, spec).child, spec.adminPort)
+      return child.exited
     },
     async replace(name, spec) {
       const old = get(name)

@@ -69,6 +69,8 @@ export interface Stack {
   /** SIGSTOP, until `resume`. */
   pause(name: ServiceName): void
   resume(name: ServiceName): void
+  /** Asks a service to end, waits for that, and starts it again: how it ended. */
+  cycle(name: ServiceName): Promise<Exit>
   /** A new gateway of the same name on other ports; when it is ready the old one is asked to end: how it ended. */
   replace(name: ServiceName): Promise<Exit>
   stop(): Promise<void>
@@ -250,6 +252,7 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
     restart: (name) => services.restart(name),
     pause: (name) => services.pause(name),
     resume: (name) => services.resume(name),
+    cycle: (name) => services.cycle(name),
     replace: async (name) => services.replace(name, gatewaySpec(name, redisUrl, await freePorts(3))),
     stop: stopAll,
   }

@@ -1,0 +1,83 @@
+/** `npm run chaos`: see `--help`. */
+import { randomInt } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { playChaos } from './soak/chaos.ts'
+import { FAULTS } from './soak/faults.ts'
+import type { FaultName } from './soak/faults.ts'
+import { writeSection } from './soak/page.ts'
+import { openRemoteFleet } from './soak/remote-fleet.ts'
+import { chaosText } from './soak/report.ts'
+import { openStage } from './soak/stage.ts'
+
+const HELP = `npm run chaos -- [options]
+
+Faults at random on a running platform under load: what must hold is checked after each. Loopback only.
+
+  --seed N       the same faults in the same order (default: thrown)
+  --faults N     how many (default 20)
+  --only LIST    of these, by comma: ${Object.keys(FAULTS).join(', ')}
+  --devices N    default 100
+  --rate N       requests per second (default 50)
+  --write        into docs/resilience.md
+  --help         this text
+`
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    faults: { type: 'string', default: '20' },
+    only: { type: 'string' },
+    devices: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '50' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const step = (text: string) => console.log(`${(performance.now() / 1000).toFixed(1).padStart(7)} s  ${text}`)
+
+async function main(): Promise<boolean> {
+  const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : Number(values.seed)
+  const only = values.only?.split(',').filter((name): name is FaultName => name in FAULTS)
+  const stage = await openStage({
+    shards: 3,
+    gatewayEnv: { DRAIN_WINDOW_MS: '1000', DRAIN_DEADLINE_MS: '5000' },
+    onDeath: (error) => {
+      throw error
+    },
+  })
+  try {
+    const fleet = await openRemoteFleet(
+      stage.state,
+      `ws://localhost:${stage.stack.port}/tunnel`,
+      await stage.provision(Number(values.devices)),
+    )
+    try {
+      await fleet.start(100)
+      await fleet.online(120_000)
+      step(`seed ${seed}, ${values.devices} devices online`)
+      const report = await playChaos(stage, fleet, {
+        seed,
+        count: Number(values.faults),
+        perSecond: Number(values.rate),
+        ...(only ? { only } : {}),
+        onStep: step,
+      })
+      const text = chaosText(
+        report,
+        `3 shards, ${values.devices} devices, ${values.rate} requests/s through the ingress.`,
+        new Date().toISOString().slice(0, 10),
+      )
+      console.log(`\n${text}\n`)
+      if (values.write) writeSection('chaos', text)
+      return report.broken.length === 0
+    } finally {
+      await fleet.stop()
+    }
+  } finally {
+    await stage.stop()
+  }
+}
+
+if (values.help) process.stdout.write(HELP)
+else process.exit((await main()) ? 0 : 1)

@@ -1,0 +1,92 @@
+/** Every shard replaced while people work: what they notice, and how often each device had to connect anew. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeviceReport } from './fleet.ts'
+import type { KindName } from './kinds.ts'
+import { startLoad } from './load.ts'
+import type { LoadOptions, LoadReport } from './load.ts'
+import type { RemoteFleet } from './remote-fleet.ts'
+import type { Stage } from './stage.ts'
+
+export interface RollingOptions {
+  readonly load: Omit<LoadOptions, 'ports' | 'devices' | 'token'>
+  /** `replace`: the new one is ready before the old one ends; `restart`: the old one has ended before. */
+  readonly rounds: readonly ('replace' | 'restart')[]
+  /** Load before, between and after. */
+  readonly restMs: number
+  /** Goes on until so many requests were sent. */
+  readonly minRequests?: number
+  readonly onStep?: (text: string) => void
+}
+
+export interface RollingReport {
+  readonly load: LoadReport
+  readonly rounds: readonly RoundReport[]
+  /** POSTs and uploads that reached a device more than once; answered ones that never did. */
+  readonly repeated: readonly string[]
+  readonly lost: readonly string[]
+  readonly invariants: readonly string[]
+  readonly closeCodes: Readonly<Record<string, number>>
+}
+
+export interface RoundReport {
+  readonly how: 'replace' | 'restart'
+  /** Exit codes of the old gateways; null: a signal ended it. */
+  readonly exitCodes: readonly (number | null)[]
+  /** Of each kind of device: how often one connected anew, on average and at most. */
+  readonly reconnects: Readonly<Partial<Record<KindName, { mean: number; max: number }>>>
+}
+
+/** The fleet must be online. */
+export async function rollShards(
+  stage: Stage,
+  fleet: RemoteFleet,
+  options: RollingOptions,
+): Promise<RollingReport> {
+  const { stack } = stage
+  const step = options.onStep ?? (() => {})
+  const load = startLoad({
+    ...options.load,
+    ports: [stack.port],
+    devices: fleet.devices,
+    token: stage.token,
+  })
+  const rounds: RoundReport[] = []
+  await sleep(options.restMs)
+  for (const how of options.rounds) {
+    const before = await fleet.report()
+    const exitCodes: (number | null)[] = []
+    for (const name of [...new Set(stack.gateways().map((gateway) => gateway.name))].toSorted()) {
+      exitCodes.push((await (how === 'replace' ? stack.replace(name) : stack.cycle(name))).code)
+      await fleet.online(60_000)
+      step(`${name}: ${how}, ${load.requests} requests, ${load.failed} failed`)
+      await sleep(options.restMs)
+    }
+    rounds.push({ how, exitCodes, reconnects: reconnects(before, await fleet.report()) })
+  }
+  while (load.requests < (options.minRequests ?? 0)) await sleep(200)
+  const report = await load.stop()
+  const arrived = await fleet.arrived()
+  return {
+    load: report,
+    rounds,
+    repeated: [...arrived].flatMap(([path, times]) => (times > 1 ? [path] : [])),
+    lost: report.answeredPosts.filter((path) => !arrived.has(path)),
+    invariants: await stage.invariants(),
+    closeCodes: await fleet.closeCodes(),
+  }
+}
+
+function reconnects(
+  before: readonly DeviceReport[],
+  after: readonly DeviceReport[],
+): RoundReport['reconnects'] {
+  const found: Partial<Record<KindName, number[]>> = {}
+  for (const [index, { kind, registrations }] of after.entries())
+    (found[kind] ??= []).push(registrations - before[index]!.registrations)
+  return Object.fromEntries(
+    Object.entries(found).map(([kind, counts]) => [
+      kind,
+      { mean: counts.reduce((sum, count) => sum + count, 0) / counts.length, max: Math.max(...counts) },
+    ]),
+  )
+}
