@@ -85,6 +85,14 @@ export class Exchanges<E extends Exchange> {
     if (isAwaited) exchange.sink.fail(failure)
   }
 
+  /** The user has the whole answer; the slot is free once `finish` says so. */
+  release(exchange: E, now: number): void {
+    if (exchange.state === 'over') return
+    exchange.state = 'cancelled'
+    exchange.since = now
+    this.#ports.settled()
+  }
+
   /** Nobody waits for the answer any more; `fail` is not called. Its slot stays taken until the device has stopped. */
   cancel(exchange: E, now: number): void {
     if (exchange.state === 'cancelled' || exchange.state === 'over') return

@@ -1,6 +1,6 @@
 /**
- * One tunnel's v1 conversation as a pure machine: text and time in, calls of its ports out. It knows the order of
- * messages, their rate, the heartbeat and why to close; it holds no socket, timer or clock.
+ * The conversation on one device's socket as a pure machine, in either dialect: messages and time in, calls of its
+ * ports out. It knows the order of messages, their rate, the heartbeat and why to close; it holds no socket, timer or clock.
  *
  * new ── register ─► registering ─► registered
  *                        │  ▲
@@ -17,19 +17,28 @@ import type {
   HttpResponseChunk,
   Log,
   Metrics,
-  Register,
   ServerMessage,
 } from '@wmoc/protocol/messages'
 import { parseClientMessage, serialise } from '@wmoc/protocol/v1-codec'
+import type { Parsed } from '@wmoc/protocol/v1-codec'
+import { decodeFrames } from '@wmoc/protocol/v2/frame-codec'
+import type { FrameType } from '@wmoc/protocol/v2/frames'
 import { takeFrom } from './buckets.ts'
 import type { BucketRule } from './buckets.ts'
+import { readControl, writeControl } from './control-v2.ts'
+import type { Registration, Welcoming } from './control-v2.ts'
 
 export interface SessionPorts {
+  readonly dialect: 'v1' | 'v2'
   sendText(text: string): void
+  /** Whole frames of dialect v2. */
+  sendBytes(bytes: Uint8Array): void
   ping(): void
   /** Ends the socket. */
   closeSocket(reason: CloseReason): void
-  register(message: Register): void
+  register(message: Registration): void
+  /** Frames of a registered v2 device; `control` is called for those of the connection. Words: why it can't go on. */
+  frames(message: Uint8Array): string | null
   response(message: HttpResponse | HttpResponseChunk): void
   ingest(message: Metrics | Log, bytes: number): void
   commandResult(message: CommandResult): void
@@ -76,13 +85,37 @@ export class TunnelSession {
   receive(data: Uint8Array, isBinary: boolean, now: number): void {
     if (this.#phase === 'closed') return
     this.#heardAt = now
+    if (this.#ports.dialect === 'v2') return this.#receiveFrames(data, isBinary, now)
     if (isBinary) return this.refuse('binary_message', 'This dialect is text', CLOSE.policy)
-    const parsed = parseClientMessage(data)
-    if (!parsed.ok) return this.refuse(parsed.close.reason, parsed.detail, parsed.close)
-    this.#take(parsed.message, data.length, now)
+    this.#takeParsed(parseClientMessage(data), data.length, now)
   }
 
-  #take(message: ClientMessage, bytes: number, now: number): void {
+  #receiveFrames(data: Uint8Array, isBinary: boolean, now: number): void {
+    if (!isBinary) return this.refuse('text_message', 'This dialect is binary', CLOSE.policy)
+    if (this.#phase === 'registered') {
+      const fault = this.#ports.frames(data)
+      if (fault !== null) this.refuse('malformed', fault, CLOSE.malformed)
+      return
+    }
+    const frames = decodeFrames(data)
+    if (typeof frames === 'string') return this.refuse('malformed', frames, CLOSE.malformed)
+    for (const { type, stream, payload } of frames) {
+      if (stream !== 0) return this.refuse('not_registered', 'Register first', CLOSE.policy)
+      this.control(type, payload, now)
+    }
+  }
+
+  /** A frame of the connection itself. */
+  control(type: FrameType, payload: Uint8Array, now: number): void {
+    if (this.#phase !== 'closed') this.#takeParsed(readControl(type, payload), payload.length, now)
+  }
+
+  #takeParsed(parsed: Parsed<ClientMessage | Registration>, bytes: number, now: number): void {
+    if (parsed.ok) this.#take(parsed.message, bytes, now)
+    else this.refuse(parsed.close.reason, parsed.detail, parsed.close)
+  }
+
+  #take(message: ClientMessage | Registration, bytes: number, now: number): void {
     const ports = this.#ports
     if (message.type === 'register') {
       if (this.#phase !== 'new')
@@ -116,14 +149,16 @@ export class TunnelSession {
     this.send(message)
   }
 
-  registered(message: Extract<ServerMessage, { type: 'registered' }>): void {
+  registered(message: Extract<ServerMessage, { type: 'registered' }> | Welcoming): void {
     if (this.#phase !== 'registering' && this.#phase !== 'claiming') return
     this.#phase = 'registered'
     this.send(message)
   }
 
-  send(message: ServerMessage): void {
-    if (this.#phase !== 'closed') this.#ports.sendText(serialise(message))
+  send(message: ServerMessage | Welcoming): void {
+    if (this.#phase === 'closed') return
+    if (this.#ports.dialect === 'v1') this.#ports.sendText(serialise(message))
+    else this.#ports.sendBytes(writeControl(message))
   }
 
   /** Says why in words too, then closes. */

@@ -3,20 +3,23 @@ import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { DeviceDescription } from '@wmoc/protocol/control-plane'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
-import type { Register } from '@wmoc/protocol/messages'
+import type { CloseReason } from '@wmoc/protocol/close-codes'
 import type { CommandTaker } from '#src/control-plane/commands.ts'
+import type { Registration } from '#src/core/control-v2.ts'
 import type { FlapDetector } from '#src/core/flapping.ts'
 import type { Hub } from '#src/core/hub.ts'
 import type { StreamRules } from '#src/core/streams.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Connection } from './connection.ts'
 import { identityOf } from './device-description.ts'
+import { createFlusher } from './flusher.ts'
 import type { PresenceKeeper } from './presence.ts'
 import type { Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
 import type { Tunnel, TunnelHost } from './tunnel.ts'
 import { TunnelV1 } from './tunnel-v1.ts'
+import { TunnelV2 } from './tunnel-v2.ts'
 
 export interface AdmitDeps {
   readonly shard: string
@@ -29,6 +32,8 @@ export interface AdmitDeps {
   readonly log: Logger
   /** All but what the device itself announces. */
   readonly streamRules: Omit<StreamRules, 'maxInFlight'>
+  /** A tunnel that waits without a socket is over. */
+  ended(tunnel: Tunnel, reason: CloseReason): void
 }
 
 type Known = Extract<Verdict, { kind: 'known' }>
@@ -36,7 +41,7 @@ type Known = Extract<Verdict, { kind: 'known' }>
 export type Admit = (
   connection: Connection,
   known: Known,
-  message: Register,
+  message: Registration,
   device: DeviceDescription,
 ) => Promise<void>
 
@@ -54,6 +59,8 @@ export function createAdmit(deps: AdmitDeps): Admit {
     streamRules: deps.streamRules,
     oddity: (kind) => metrics.oddities.inc({ kind }),
     retired: (tunnel) => void hub.detach(tunnel),
+    flushSoon: createFlusher(),
+    ended: deps.ended,
   }
 
   /** Two devices with one credential push each other out: both are refused and the owner is told. */
@@ -75,7 +82,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
     return true
   }
 
-  function welcome({ session }: Connection, tunnel: TunnelV1, secret: string | null): void {
+  function welcome({ session }: Connection, tunnel: Tunnel, secret: string | null, isResumed = false): void {
     const { controllerId, epoch } = tunnel
     session.registered({
       type: 'registered',
@@ -88,11 +95,37 @@ export function createAdmit(deps: AdmitDeps): Admit {
       limits: {
         maxMessageBytes: V1_LIMITS.maxMessageBytes,
         maxStreams: tunnel.maxStreams,
-        maxRequestBody: tunnel.maxRequestBody,
-        maxResponseBody: deps.streamRules.maxBodyBytes,
+        maxRequestBody: Math.min(tunnel.maxRequestBody, Number.MAX_SAFE_INTEGER),
+        maxResponseBody: tunnel.takesStreams ? Number.MAX_SAFE_INTEGER : deps.streamRules.maxBodyBytes,
         maxItemsPerBatch: V1_LIMITS.maxItemsPerBatch,
       },
+      ...(tunnel instanceof TunnelV2 ? tunnel.welcome(isResumed) : {}),
     })
+  }
+
+  /** The device lost its socket for a moment: its tunnel goes on with the new one, and nobody else is told. */
+  function resume(
+    connection: Connection,
+    { resume: given }: Registration,
+    controllerId: string,
+  ): Tunnel | null {
+    const tunnel = hub.get(controllerId)
+    if (given === undefined || !(tunnel instanceof TunnelV2) || !tunnel.resume(connection, given)) return null
+    connection.attach(tunnel)
+    return tunnel
+  }
+
+  function create(
+    connection: Connection,
+    message: Registration,
+    controllerId: string,
+    epoch: number,
+  ): Tunnel {
+    const { websocketId, address } = connection
+    const identity = identityOf(message, address)
+    const { credentials } = message
+    const options = { controllerId, epoch, websocketId, identity, credentials, link: connection }
+    return connection.dialect === 'v2' ? new TunnelV2(host, options, message) : new TunnelV1(host, options)
   }
 
   return async (connection, { record, secret, how }, message, device) => {
@@ -100,13 +133,12 @@ export function createAdmit(deps: AdmitDeps): Admit {
     const { session, websocketId, address } = connection
     const blockedMs = deps.flaps.blockedForMs(controllerId, performance.now())
     if (blockedMs > 0) return connection.refuse({ ...conflict, reconnectAfterMs: Math.ceil(blockedMs) })
+    const resumed = resume(connection, message, controllerId)
+    if (resumed !== null) return welcome(connection, resumed, secret, true)
     const epoch = await deps.presence.claim(controllerId, (hub.get(controllerId)?.epoch ?? 0) + 1)
     if (epoch === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
 
-    const identity = identityOf(message, address)
-    const { credentials } = message
-    const link = connection
-    const tunnel = new TunnelV1(host, { controllerId, epoch, websocketId, identity, credentials, link })
+    const tunnel = create(connection, message, controllerId, epoch)
     if (!connection.isOpen || session.phase === 'closed') return deps.presence.release(tunnel)
     const attached = hub.attach(tunnel)
     if (!attached.isAttached) return session.close(CLOSE.superseded)

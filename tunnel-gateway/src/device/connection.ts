@@ -1,5 +1,6 @@
 /** One device socket, from its first byte to its last. */
 import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import { limitKeyOfAddress } from '@wmoc/platform/client-address'
 import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
@@ -11,11 +12,12 @@ import type {
   HttpResponseChunk,
   Log,
   Metrics,
-  Register,
   ServerMessage,
 } from '@wmoc/protocol/messages'
+import type { FrameType } from '@wmoc/protocol/v2/frames'
 import type { WebSocket } from 'ws'
 import type { Admission } from '#src/core/admission.ts'
+import type { Registration } from '#src/core/control-v2.ts'
 import { heartbeatMs, TunnelSession } from '#src/core/tunnel-session.ts'
 import type { SessionPorts, SessionRules } from '#src/core/tunnel-session.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
@@ -23,11 +25,11 @@ import type { Admit } from './admit.ts'
 import type { Claims } from './claims.ts'
 import { activationRequired, describeDevice } from './device-description.ts'
 import type { Ingest } from './ingest.ts'
+import { SUBPROTOCOL_V2 } from './listener.ts'
 import type { Refusal, Registrar, Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
-import type { TunnelLink } from './tunnel.ts'
-import type { TunnelV1 } from './tunnel-v1.ts'
+import type { Tunnel, TunnelLink } from './tunnel.ts'
 
 export interface ConnectionDeps {
   readonly admission: Admission
@@ -41,7 +43,7 @@ export interface ConnectionDeps {
   readonly admit: Admit
   readonly isDraining: () => boolean
   /** The tunnel is over: out of every list, whatever its socket still does. */
-  readonly tunnelClosed: (tunnel: TunnelV1, reason: { code: number; reason: string }) => void
+  readonly tunnelClosed: (tunnel: Tunnel, reason: { code: number; reason: string }) => void
   /** The socket is closed. */
   readonly gone: (connection: Connection) => void
 }
@@ -49,21 +51,28 @@ export interface ConnectionDeps {
 /** Bytes that may wait for a device that reads slowly, before it is taken for dead. */
 const MAX_SOCKET_BACKLOG = 64 * 1_048_576
 
+const BINARY = { binary: true }
+
 /** Without closures, because there are as many as tunnels. */
 export class Connection implements SessionPorts, TunnelLink {
   readonly websocketId = randomUUID()
   readonly address: string
+  readonly dialect: 'v1' | 'v2'
   readonly session: TunnelSession
-  tunnel: TunnelV1 | null = null
+  tunnel: Tunnel | null = null
   readonly #deps: ConnectionDeps
   readonly #socket: WebSocket
+  readonly #stream: Duplex
   #isCounted = true
   #stopWaiting: (() => void) | null = null
   #pingedAt = 0
   #closeReason: { code: number; reason: string } = LOST
 
-  constructor(deps: ConnectionDeps, socket: WebSocket, address: string) {
+  /** @param stream The connection below the WebSocket. */
+  constructor(deps: ConnectionDeps, socket: WebSocket, stream: Duplex, address: string) {
     this.#deps = deps
+    this.#stream = stream
+    this.dialect = socket.protocol === SUBPROTOCOL_V2 ? 'v2' : 'v1'
     this.#socket = socket
     this.address = address
     this.session = new TunnelSession(this, deps.sessionRules, performance.now(), heartbeatMs(Math.random()))
@@ -79,7 +88,7 @@ export class Connection implements SessionPorts, TunnelLink {
   sendText(text: string): void {
     if (!this.isOpen) return
     this.#socket.send(text)
-    if (this.bufferedBytes > MAX_SOCKET_BACKLOG) this.#socket.terminate()
+    if (this.#socket.bufferedAmount > MAX_SOCKET_BACKLOG) this.#socket.terminate()
   }
 
   ping(): void {
@@ -87,12 +96,16 @@ export class Connection implements SessionPorts, TunnelLink {
     this.#socket.ping()
   }
 
-  register(message: Register): void {
+  register(message: Registration): void {
     void this.#register(message).catch((error: unknown) => this.#failed(error))
   }
 
   response(message: HttpResponse | HttpResponseChunk): void {
-    this.tunnel?.receive(message)
+    this.tunnel?.response(message)
+  }
+
+  frames(message: Uint8Array): string | null {
+    return this.tunnel?.frames(message) ?? null
   }
 
   ingest(message: Metrics | Log, bytes: number): void {
@@ -121,14 +134,25 @@ export class Connection implements SessionPorts, TunnelLink {
   get isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN
   }
-  get bufferedBytes(): number {
-    return this.#socket.bufferedAmount
+  get canTake(): boolean {
+    return this.isOpen && !this.#stream.writableNeedDrain
+  }
+  onceDrained(): void {
+    if (this.isOpen) this.#stream.once('drain', () => this.tunnel?.flush())
+  }
+  control(type: FrameType, payload: Uint8Array): void {
+    this.session.control(type, payload, performance.now())
+  }
+  release(): void {
+    this.tunnel = null
+    this.session.closed()
+    this.#socket.terminate()
   }
   send(message: ServerMessage): void {
     this.session.send(message)
   }
   sendBytes(bytes: Uint8Array): void {
-    if (this.isOpen) this.#socket.send(bytes)
+    if (this.isOpen) this.#socket.send(bytes, BINARY)
   }
   pause(isPaused: boolean): void {
     if (isPaused) this.#socket.pause()
@@ -139,7 +163,7 @@ export class Connection implements SessionPorts, TunnelLink {
   }
 
   /** It is registered now. */
-  attach(tunnel: TunnelV1): void {
+  attach(tunnel: Tunnel): void {
     this.tunnel = tunnel
     this.#uncount()
   }
@@ -163,7 +187,7 @@ export class Connection implements SessionPorts, TunnelLink {
     this.session.tick(now, !this.#socket.isPaused)
   }
 
-  async #register(message: Register): Promise<void> {
+  async #register(message: Registration): Promise<void> {
     const { admission, registrar, claims, isDraining } = this.#deps
     if (isDraining()) return this.session.refuse('draining', 'Restarting', CLOSE.restart, 1_000)
     const waitMs = admission.register(performance.now())
@@ -184,7 +208,7 @@ export class Connection implements SessionPorts, TunnelLink {
 
   async #settle(
     verdict: Exclude<Verdict, { kind: 'claim' }>,
-    message: Register,
+    message: Registration,
     device: DeviceDescription,
   ): Promise<void> {
     if (verdict.kind === 'refused') this.refuse(verdict)

@@ -1,4 +1,5 @@
 /** Every device socket of this process, and the beat that all of them share. */
+import type { Duplex } from 'node:stream'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
 import type { WebSocket } from 'ws'
 import type { Hub } from '#src/core/hub.ts'
@@ -6,7 +7,9 @@ import type { FlapDetector } from '#src/core/flapping.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
 import type { PresenceKeeper } from './presence.ts'
+import { createSuspended } from './suspended.ts'
 import type { Tunnel } from './tunnel.ts'
+import { TunnelV2 } from './tunnel-v2.ts'
 
 export interface ConnectionsDeps extends Omit<ConnectionDeps, 'tunnelClosed' | 'gone'> {
   readonly hub: Hub<Tunnel>
@@ -15,7 +18,7 @@ export interface ConnectionsDeps extends Omit<ConnectionDeps, 'tunnelClosed' | '
 }
 
 export interface Connections {
-  readonly accept: (socket: WebSocket, address: string) => void
+  readonly accept: (socket: WebSocket, stream: Duplex, address: string) => void
   /** To be called about every second. */
   tick(): void
   /** Sockets, registered or not. */
@@ -27,9 +30,12 @@ export interface Connections {
   readonly lastSeenAt: (controllerId: string) => number | null
   /** Another shard has a tunnel of this controller with this epoch: an older one here ends. */
   readonly superseded: (controllerId: string, epoch: number) => void
+  /** A tunnel that waits without a socket is over. */
+  readonly ended: (tunnel: Tunnel, reason: CloseReason) => void
 }
 
 const MAX_REMEMBERED = 50_000
+const LOST = { code: 1006, reason: 'connection_lost' }
 
 export function createConnections(deps: ConnectionsDeps): Connections {
   const connections = new Set<Connection>()
@@ -41,7 +47,15 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     if (lastSeen.size > MAX_REMEMBERED) lastSeen.delete(lastSeen.keys().next().value!)
   }
 
-  function tunnelClosed(tunnel: Tunnel, { code: closeCode, reason }: { code: number; reason: string }): void {
+  /** Out of every list, unless its device may take it up again. */
+  function tunnelClosed(tunnel: Tunnel, reason: { code: number; reason: string }): void {
+    if (reason.code === 1006 && tunnel instanceof TunnelV2 && tunnel.suspend())
+      suspended.add(tunnel, performance.now())
+    else over(tunnel, reason)
+  }
+
+  function over(tunnel: Tunnel, { code: closeCode, reason }: { code: number; reason: string }): void {
+    suspended.delete(tunnel)
     const wasCurrent = deps.hub.detach(tunnel)
     tunnel.closed()
     if (wasCurrent) deps.presence.release(tunnel)
@@ -60,6 +74,8 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     deps.log.info('tunnel', 'tunnel closed', { controllerId, epoch, closeCode, reason })
   }
 
+  const suspended = createSuspended((tunnel) => over(tunnel, LOST))
+
   const connectionDeps: ConnectionDeps = {
     ...deps,
     tunnelClosed,
@@ -67,12 +83,13 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   }
 
   return {
-    accept(socket, address) {
-      connections.add(new Connection(connectionDeps, socket, address))
+    accept(socket, stream, address) {
+      connections.add(new Connection(connectionDeps, socket, stream, address))
     },
     tick() {
       const now = performance.now()
       for (const connection of connections) connection.tick(now)
+      suspended.tick(now)
       deps.flaps.sweep(now)
     },
     get size() {
@@ -85,8 +102,10 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     },
     closeAll(reason) {
       for (const { session } of connections) session.close(reason)
+      suspended.closeAll()
     },
     lastSeenAt: (controllerId) => lastSeen.get(controllerId) ?? null,
+    ended: over,
     superseded(controllerId, epoch) {
       const tunnel = deps.hub.get(controllerId)
       if (tunnel !== undefined && tunnel.epoch < epoch) tunnel.supersede()

@@ -17,7 +17,7 @@ export interface TunnelListenerOptions {
   tunnels(): number
   /** Too little memory to take more on. */
   readonly isShedding: () => boolean
-  accept(socket: WebSocket, address: string): void
+  accept(socket: WebSocket, stream: Duplex, address: string): void
 }
 
 export interface TunnelListener {
@@ -25,7 +25,9 @@ export interface TunnelListener {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
-const SUBPROTOCOL = 'wmoc.v1'
+const SUBPROTOCOL_V1 = 'wmoc.v1'
+export const SUBPROTOCOL_V2 = 'wmoc.v2'
+const SUBPROTOCOLS = [SUBPROTOCOL_V2, SUBPROTOCOL_V1]
 
 export function createTunnelListener(options: TunnelListenerOptions): TunnelListener {
   const { admission, metrics } = options
@@ -39,7 +41,7 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
     maxBufferedChunks: 4_096,
     // The codec decodes the bytes itself, and strictly.
     skipUTF8Validation: true,
-    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
   })
   server.on('wsClientError', (_error, socket) => {
     metrics.refusedUpgrades.inc({ reason: 'handshake' })
@@ -52,7 +54,7 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
     if (headers.origin !== undefined || headers.cookie !== undefined)
       return { code: 'forbidden', reason: 'browser' }
     const offered = headers['sec-websocket-protocol']
-    if (offered !== undefined && !offered.split(',').some((name) => name.trim() === SUBPROTOCOL)) {
+    if (offered !== undefined && !offered.split(',').some((name) => SUBPROTOCOLS.includes(name.trim()))) {
       return { code: 'malformed', reason: 'subprotocol' }
     }
     return null
@@ -84,7 +86,7 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
       server.handleUpgrade(request, socket, head, (webSocket) => {
         isOpen = true
         socket.off('close', abandoned)
-        options.accept(webSocket, address)
+        options.accept(webSocket, socket, address)
       })
     },
   }

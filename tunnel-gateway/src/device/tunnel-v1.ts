@@ -58,7 +58,7 @@ export class TunnelV1 extends Tunnel implements StreamPorts {
     return this.#streams.open({ id, message }, sink, performance.now()) ? null : 'overloaded'
   }
 
-  receive(message: HttpResponse | HttpResponseChunk): void {
+  override response(message: HttpResponse | HttpResponseChunk): void {
     if (this.#streams === null) this.host.oddity('unknown_id')
     else this.#streams.receive(message, performance.now())
   }

@@ -9,7 +9,16 @@ import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
 import type { QueuedCommand } from '@wmoc/protocol/control-plane'
 import { DEVICE_FEATURES, V1_LIMITS } from '@wmoc/protocol/messages'
-import type { DeviceCredentials, DeviceFeature, GoAway, ServerMessage } from '@wmoc/protocol/messages'
+import type {
+  CommandResult,
+  DeviceCredentials,
+  DeviceFeature,
+  GoAway,
+  HttpResponse,
+  HttpResponseChunk,
+  ServerMessage,
+} from '@wmoc/protocol/messages'
+import type { FrameType } from '@wmoc/protocol/v2/frames'
 import type { Exchange, Exchanges } from '#src/core/exchanges.ts'
 import type { HubEntry } from '#src/core/hub.ts'
 import type { StreamRules } from '#src/core/streams.ts'
@@ -24,11 +33,17 @@ export interface TunnelLink {
   sendText(text: string): void
   /** Whole frames; dialect v2. */
   sendBytes(bytes: Uint8Array): void
-  /** Bytes that the socket has not taken yet. */
-  readonly bufferedBytes: number
+  /** The socket takes more at once; else `flush` is called when it does, after `onceDrained`. */
+  readonly canTake: boolean
+  onceDrained(): void
+  /** A frame of the connection itself; dialect v2. */
+  control(type: FrameType, payload: Uint8Array): void
+  commandResult(message: CommandResult): void
   /** Reading from the device stops (true) or goes on (false). */
   pause(isPaused: boolean): void
   close(reason: CloseReason): void
+  /** Its tunnel goes on with another socket: this one ends without a word. */
+  release(): void
 }
 
 /** What all tunnels of a process share. */
@@ -37,6 +52,10 @@ export interface TunnelHost {
   readonly streamRules: Omit<StreamRules, 'maxInFlight'>
   /** Something that an honest device does not send; `kind` is a metric label. */
   oddity(kind: 'unknown_id' | 'out_of_order' | 'bad_body'): void
+  /** Calls its `flush` at the end of this turn of the event loop. */
+  flushSoon(tunnel: Tunnel): void
+  /** A tunnel without a socket is over. */
+  ended(tunnel: Tunnel, reason: CloseReason): void
   /** It takes no requests any more, and its controller may be somewhere else. */
   retired(tunnel: Tunnel): void
 }
@@ -92,6 +111,8 @@ export abstract class Tunnel implements HubEntry, Upstream {
   }
 
   abstract readonly dialect: 'v1' | 'v2'
+  /** Requests that the device takes at a time. */
+  abstract readonly maxStreams: number
   abstract readonly maxRequestBody: number
   abstract readonly takesStreams: boolean
   abstract readonly takesWebSockets: boolean
@@ -101,6 +122,23 @@ export abstract class Tunnel implements HubEntry, Upstream {
   abstract invariants(): string[]
   /** To be called about every second. */
   abstract tickStreams(now: number): void
+
+  /** Whether the device can take this message. */
+  protected fits(_message: ServerMessage): boolean {
+    return true
+  }
+  /** An answer in dialect v1. */
+  response(_message: HttpResponse | HttpResponseChunk): void {}
+  /** A message in dialect v2. Words: why it can't go on. */
+  frames(_message: Uint8Array): string | null {
+    return null
+  }
+  /** Sends what waits. */
+  flush(): void {}
+  /** The socket was lost without a word. True: the tunnel waits for its device to come back. */
+  suspend(): boolean {
+    return false
+  }
 
   get hop(): 'local' {
     return 'local'
@@ -144,7 +182,15 @@ export abstract class Tunnel implements HubEntry, Upstream {
     if (this.#sentCommands.has(command.id) || this.#sentCommands.size >= MAX_SENT_COMMANDS) return
     this.#sentCommands.add(command.id)
     const { id, name, params, expiresAt } = command
-    this.link.send({ type: 'command', id, name, params, expiresAt })
+    const message = { type: 'command', id, name, params, expiresAt } as const
+    if (this.fits(message)) this.link.send(message)
+    else
+      this.link.commandResult({
+        type: 'command_result',
+        id,
+        ok: false,
+        error: 'larger than the device takes',
+      })
   }
 
   commandDone(id: string): void {

@@ -1,0 +1,304 @@
+/** One request on a v2 tunnel: the user's end, and the device's on a stream of the mux. Pure. */
+import { RESET } from '@wmoc/protocol/v2/frames'
+import type { ResetCode } from '@wmoc/protocol/v2/frames'
+import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
+import { isEventStream } from './exchanges.ts'
+import type { Exchange } from './exchanges.ts'
+import { addHeader } from './header-names.ts'
+import type { HeaderBlock } from './request-headers.ts'
+import type { StreamsV2 } from './streams-v2.ts'
+import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from './upstream.ts'
+
+/** What a user's connection buffers without saying when it is gone; counts as taken. */
+const TAKEN_BYTES = 65_536
+/** Bytes of a request's body held here, from which the user's side shall wait. */
+const WRITE_HIGH_BYTES = 65_536
+/** One message of a WebSocket, put together from its pieces. */
+const MAX_MESSAGE_BYTES = 1_048_576
+
+const FAILURES: Partial<Record<ResetCode, StreamFailure>> = {
+  [RESET.timeout]: 'device_timeout',
+  [RESET.refused]: 'overloaded',
+  [RESET.overloaded]: 'overloaded',
+  [RESET.disconnected]: 'device_disconnected',
+}
+
+/** The device's end. What it holds: bytes that no credit was given back for, and a message that is not whole. */
+export class StreamV2 implements Exchange, StreamHandler {
+  readonly sink: StreamSink
+  readonly openedAt: number
+  state: Exchange['state'] = 'queued'
+  since: number
+  isLong = false
+  isWebSocket = false
+  user: UserEnd | null = null
+  mux: MuxStream | null = null
+  readonly #streams: StreamsV2
+  /** What the device hears when this side ends the stream. */
+  #why: ResetCode = RESET.cancelled
+  #withheld = 0
+  #lastBuffered = 0
+  #pieces: Uint8Array[] = []
+  #pieceBytes = 0
+
+  constructor(streams: StreamsV2, sink: StreamSink, now: number) {
+    this.#streams = streams
+    this.sink = sink
+    this.openedAt = now
+    this.since = now
+  }
+
+  get #now(): number {
+    return this.#streams.ports.now()
+  }
+  get #isAwaited(): boolean {
+    return this.state === 'waiting' || this.state === 'streaming'
+  }
+
+  /** The device has room. */
+  start(): void {
+    const { head, kind, isLast } = this.user!.begin()
+    this.mux = this.#streams.ports.mux.open(head, kind, isLast, this)
+    // It was promised room: this is a head that can't be said in this dialect, and nothing was sent.
+    if (this.mux === null) this.#end('not_supported', true)
+    else this.user!.catchUp(this.mux)
+  }
+
+  /** Tells the device to stop. */
+  abandon(): void {
+    this.mux?.reset(this.#why)
+    this.#pieces = []
+  }
+
+  cancel(): void {
+    this.#streams.exchanges.cancel(this, this.#now)
+  }
+
+  /** Gives back credit for what the user's connection took. */
+  giveCredit(): void {
+    if (this.#withheld === 0 || this.mux === null) return
+    const buffered = this.sink.bufferedBytes()
+    const kept = buffered > TAKEN_BYTES ? Math.min(buffered, this.#withheld) : 0
+    if (kept === this.#withheld) return
+    this.mux.consumed(this.#withheld - kept)
+    this.#withheld = kept
+  }
+
+  /** A device that may not send, or waits for the user's body, is not late; a user who takes nothing is. */
+  tick(now: number, idleTimeoutMs: number): void {
+    if (!this.#isAwaited) return
+    this.giveCredit()
+    if (this.user!.hasMoved()) this.since = now
+    const buffered = this.#withheld === 0 ? 0 : this.sink.bufferedBytes()
+    if (buffered > 0 && buffered >= this.#lastBuffered && now - this.since > idleTimeoutMs)
+      this.#end('slow_reader', false, RESET.slowReader)
+    else if (buffered < this.#lastBuffered) this.since = now
+    this.#lastBuffered = buffered
+  }
+
+  #end(failure: StreamFailure, isOver: boolean, why: ResetCode = RESET.cancelled): void {
+    this.#why = why
+    this.#pieces = []
+    this.#streams.exchanges.fail(this, failure, this.#now, isOver)
+  }
+
+  /** The user has all of it; the slot is free once the device has all of the request too, or gave up on it. */
+  #release(): void {
+    this.#streams.exchanges.release(this, this.#now)
+    if (!this.user!.isSent) this.mux?.reset(RESET.cancelled)
+  }
+
+  // What the device says.
+
+  head(head: ResponseHead, isLast: boolean): void {
+    if (!this.#isAwaited) return
+    this.isWebSocket = head.status === 101 && !isLast
+    const headers = blockOf(head.headers)
+    if (!this.sink.head({ status: head.status, headers }, isLast))
+      return this.#end('bad_device_response', false, RESET.badResponse)
+    this.isLong = this.isWebSocket || (!isLast && isEventStream(headers))
+    this.#streams.exchanges.heard(this, this.#now)
+  }
+
+  data(bytes: Uint8Array): void {
+    if (!this.#isAwaited) return
+    this.#streams.exchanges.heard(this, this.#now)
+    this.#withheld += bytes.length
+    if (bytes.length > 0) this.sink.data(bytes)
+    this.giveCredit()
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (!this.#isAwaited) return
+    this.#release()
+    this.sink.end(trailers === null ? undefined : blockOf(trailers))
+  }
+
+  message(bytes: Uint8Array, isBinary: boolean, isLast: boolean): void {
+    if (!this.#isAwaited) return
+    this.#streams.exchanges.heard(this, this.#now)
+    this.#pieceBytes += bytes.length
+    if (this.#pieceBytes > MAX_MESSAGE_BYTES) return this.#breakOff(1009, 'message too big')
+    this.#pieces.push(bytes)
+    // A message longer than the window could never be completed without.
+    if (!isLast) return this.mux!.consumed(bytes.length)
+    const message = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces, this.#pieceBytes)
+    this.#pieces = []
+    this.#pieceBytes = 0
+    if (!isBinary && !isUtf8(message)) return this.#breakOff(1007, 'invalid UTF-8')
+    this.#withheld += bytes.length
+    this.sink.message(message, isBinary)
+    this.giveCredit()
+  }
+
+  closed(code: number, reason: string): void {
+    if (!this.#isAwaited) return
+    if (!this.user!.isSent) this.mux!.close(code, '')
+    this.user!.isSent = true
+    this.#release()
+    this.sink.closed(code, reason)
+  }
+
+  /** The device broke the rules of WebSocket. */
+  #breakOff(code: number, reason: string): void {
+    this.#why = RESET.protocol
+    this.cancel()
+    this.sink.closed(code, reason)
+  }
+
+  reset(code: ResetCode): void {
+    // The slot is free once the mux says `over`.
+    if (this.#isAwaited) this.#end(FAILURES[code] ?? 'bad_device_response', false)
+  }
+
+  writable(): void {
+    if (this.#isAwaited) this.user!.wake()
+  }
+
+  over(): void {
+    if (this.state !== 'over') this.#streams.exchanges.finish(this, this.#now)
+  }
+}
+
+/** The user's end. What it holds: what the user sent before the device had room. */
+export class UserEnd implements UpstreamStream {
+  /** The user's direction has ended. */
+  isSent: boolean
+  readonly #stream: StreamV2
+  #request: UpstreamRequest | null
+  #early: Uint8Array[] | null = null
+  #written = 0
+  #gone = 0
+  #trailers: HeaderList | undefined
+  #isWaiting = false
+
+  constructor(stream: StreamV2, request: UpstreamRequest) {
+    this.#stream = stream
+    this.#request = request
+    this.isSent = request.kind === 'bodiless'
+    stream.user = this
+  }
+
+  /** The head, once. */
+  begin() {
+    const { method, path, headers, kind } = this.#request!
+    this.#request = null
+    const isLast = this.isSent && this.#early === null && this.#trailers === undefined
+    const head = { method, path, headers: listOf(headers) }
+    return { head, kind: kind === 'websocket' ? ('websocket' as const) : ('request' as const), isLast }
+  }
+
+  catchUp(mux: MuxStream): void {
+    const early = this.#early
+    this.#early = null
+    if (early !== null) for (const bytes of early) mux.write(bytes)
+    if (this.isSent && (early !== null || this.#trailers !== undefined)) mux.end(this.#trailers)
+    if (mux.queuedBytes < WRITE_HIGH_BYTES) this.wake()
+  }
+
+  /** Since the last call bytes went to the device, or the user still owes some. */
+  hasMoved(): boolean {
+    const queued = this.#stream.mux?.queuedBytes ?? 0
+    const gone = this.#written - queued
+    const hasMoved = gone !== this.#gone || (!this.isSent && !this.#stream.isWebSocket && queued === 0)
+    this.#gone = gone
+    return hasMoved
+  }
+
+  wake(): void {
+    if (!this.#isWaiting) return
+    this.#isWaiting = false
+    this.#stream.sink.writable()
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const { mux, state } = this.#stream
+    if (this.isSent || bytes.length === 0 || state === 'cancelled' || state === 'over') return true
+    this.#written += bytes.length
+    if (mux === null) {
+      this.#early ??= []
+      this.#early.push(bytes)
+    } else mux.write(bytes)
+    this.#isWaiting = (mux?.queuedBytes ?? this.#written) >= WRITE_HIGH_BYTES
+    return !this.#isWaiting
+  }
+
+  end(trailers?: HeaderBlock): void {
+    if (this.isSent) return
+    this.isSent = true
+    this.#trailers = trailers === undefined ? undefined : listOf(trailers)
+    this.#stream.mux?.end(this.#trailers)
+  }
+
+  message(bytes: Uint8Array, isBinary: boolean): boolean {
+    const { mux, isWebSocket } = this.#stream
+    if (mux === null || !isWebSocket || this.isSent) return true
+    this.#written += bytes.length
+    mux.message(bytes, isBinary)
+    this.#isWaiting = mux.queuedBytes >= WRITE_HIGH_BYTES
+    return !this.#isWaiting
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.#stream.isWebSocket || this.isSent) return
+    this.isSent = true
+    this.#stream.mux?.close(code, reason)
+  }
+
+  cancel(): void {
+    this.#early = null
+    this.#stream.cancel()
+  }
+
+  drained(): void {
+    this.#stream.giveCredit()
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    decoder.decode(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function listOf(block: HeaderBlock): string[] {
+  const list: string[] = []
+  for (const name in block) {
+    const value = block[name]!
+    const lower = name.toLowerCase()
+    if (typeof value === 'string') list.push(lower, value)
+    else for (const one of value) list.push(lower, one)
+  }
+  return list
+}
+
+function blockOf(list: HeaderList): HeaderBlock {
+  const block = Object.create(null) as HeaderBlock
+  for (let at = 0; at + 1 < list.length; at += 2) addHeader(block, list[at]!, list[at + 1]!)
+  return block
+}
