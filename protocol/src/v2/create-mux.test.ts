@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { createMux } from './create-mux.ts'
+import { encodeFrame } from './frame-codec.ts'
 import { FRAME, RESET } from './frames.ts'
 import type { Mux, MuxOptions, MuxStream, RequestHead, ResponseHead, StreamHandler } from './mux.ts'
 
@@ -263,5 +264,25 @@ suite('the connection', () => {
     assert.deepEqual([heard, opener.size], [['reset 10', 'over'], 0])
     assert.equal(opener.open(get('/'), 'request', true, handler), null)
     sound(opener)
+  })
+
+  test('answers a flood of PING with eight PONG when nobody reads', () => {
+    const { acceptor } = pair()
+    const ping = encodeFrame(FRAME.ping, Buffer.from('12345678'))
+    for (let at = 0; at < 1_000; at += 1) assert.equal(acceptor.receive(ping), null)
+    assert.equal(acceptor.heldBytes, 8 * ping.length)
+    assert.equal(acceptor.pull(4_096)?.length, 8 * ping.length)
+  })
+
+  test('gives up resuming when more is unacknowledged than can be kept', () => {
+    const { opener } = pair({ isResumable: true, maxStreams: 1_000 })
+    const long = { method: 'GET', path: `/${'x'.repeat(10_000)}`, headers: [] }
+    for (let at = 0; at < 30 && opener.isResumable; at += 1) {
+      opener.open(long, 'request', true, listener().handler)
+      opener.pull(20_000)
+    }
+    assert.deepEqual([opener.isResumable, opener.heldBytes], [false, 0])
+    opener.suspend()
+    assert.equal(opener.resume(0), false)
   })
 })

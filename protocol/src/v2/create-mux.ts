@@ -1,4 +1,5 @@
 /** The stream machine: streams in a table, frames in by `receive`, frames out by `pull`. See `mux.ts` for the contract. */
+import { ConnectionCredit } from './connection-credit.ts'
 import { frameFault, readU16, readU32 } from './frame-codec.ts'
 import { FLAG, FRAME, RESET, V2_LIMITS, type FrameType, type ResetCode } from './frames.ts'
 import {
@@ -14,9 +15,6 @@ import type { Mux, MuxFault, MuxOptions, MuxStream, RequestHead, StreamHandler }
 
 const HEADER = V2_LIMITS.headerBytes
 const MAX_ID = 0xffff
-/** On a resumable session an acknowledgement goes out at least so often. */
-const ACK_FRAMES = 64
-const ACK_BYTES = 16_384
 const RESET_CODES: ReadonlySet<number> = new Set(Object.values(RESET))
 const UNPRINTABLE = /[^\x20-\x7e]/g
 const nobody: StreamHandler = { data() {}, end() {}, reset() {}, writable() {} }
@@ -36,24 +34,17 @@ class Machine implements Mux, StreamOwner {
   private lastId = 0
 
   lastSeq = 0
-  private unackedFrames = 0
-  private unackedBytes = 0
-  /** Credit of the connection: what the other side may still send, what readers hold, what goes back next. */
-  private receiveCredit: number
-  private unconsumed = 0
-  private toCredit = 0
-  /** Counted in `receiveCredit`, but the other side of a resumed connection has yet to hear of it. */
-  private untold = 0
+  private readonly credit: ConnectionCredit
 
   constructor(options: MuxOptions) {
     this.options = options
-    this.receiveCredit = options.receiveWindow.connection
+    this.credit = new ConnectionCredit(options.receiveWindow.connection, () => this.output.giveCredit())
     this.output = new Output({
       maxChunk: options.maxChunk,
       credit: options.sendWindow.connection,
       isResumable: options.isResumable,
       wake: () => options.wake(),
-      takeCredit: () => this.takeCredit(),
+      takeCredit: () => this.credit.take(),
       lastSeq: () => this.lastSeq,
       sendEnded: (stream) => this.settle(stream),
     })
@@ -104,9 +95,7 @@ class Machine implements Mux, StreamOwner {
   resume(lastSeq: number): boolean {
     if (this.isClosed || !this.output.resume(lastSeq)) return false
     this.isSuspended = false
-    // What was given and not used is void; what there is room for is given anew, and taken already for what is repeated.
-    this.receiveCredit = this.untold = this.options.receiveWindow.connection - this.unconsumed
-    this.toCredit = 0
+    this.credit.resume()
     return true
   }
 
@@ -145,7 +134,7 @@ class Machine implements Mux, StreamOwner {
       } else {
         if (seq !== ((this.lastSeq + 1) & 0xffff)) return this.fail('bad_seq')
         this.lastSeq = seq
-        if (this.options.isResumable) this.countForAck(HEADER + length)
+        if (this.options.isResumable) this.credit.countFrame(HEADER + length)
         this.streamFrame(type, flags, id, message, start, at)
       }
     }
@@ -208,24 +197,24 @@ class Machine implements Mux, StreamOwner {
     end: number,
   ): void {
     const length = end - start
-    if (length > this.receiveCredit) return void this.fail('connection_credit_exceeded')
-    this.receiveCredit -= length
+    if (length > this.credit.left) return void this.fail('connection_credit_exceeded')
+    this.credit.left -= length
     const isLast = (flags & FLAG.fin) !== 0
     if (stream.isReset) {
-      this.addToCredit(length)
+      this.credit.giveBack(length)
       if (type === FRAME.data && isLast) this.endReceiving(stream)
       return
     }
     const isMessage = type === FRAME.wsMsg
     const isWrong = stream.isReceiveOver || stream.expected !== (isMessage ? 'messages' : 'body')
     if (isWrong || length > stream.receiveCredit) {
-      this.addToCredit(length)
+      this.credit.giveBack(length)
       if (!isMessage && isLast) stream.isReceiveOver = true
       return this.refuse(stream, RESET.protocol, isWrong ? 'unexpected body' : 'credit exceeded')
     }
     stream.receiveCredit -= length
     stream.unconsumed += length
-    this.unconsumed += length
+    this.credit.unconsumed += length
     const bytes = message.subarray(start, end)
     if (isMessage) return this.messageCame(stream, bytes, (flags & FLAG.binary) !== 0, isLast)
     if (isLast) stream.isReceiveOver = true
@@ -325,8 +314,8 @@ class Machine implements Mux, StreamOwner {
   }
 
   returned(bytes: number): void {
-    this.unconsumed -= bytes
-    this.addToCredit(bytes)
+    this.credit.unconsumed -= bytes
+    this.credit.giveBack(bytes)
   }
 
   resetLocally(stream: Stream, code: ResetCode, words: string): void {
@@ -404,24 +393,6 @@ class Machine implements Mux, StreamOwner {
     return this.lastId
   }
 
-  private addToCredit(bytes: number): void {
-    this.toCredit += bytes
-    if (this.toCredit * 2 >= this.options.receiveWindow.connection) this.output.giveCredit()
-  }
-
-  private takeCredit(): number {
-    const credit = this.toCredit + this.untold
-    this.receiveCredit += this.toCredit
-    this.toCredit = this.untold = this.unackedFrames = this.unackedBytes = 0
-    return credit
-  }
-
-  private countForAck(bytes: number): void {
-    this.unackedFrames += 1
-    this.unackedBytes += bytes
-    if (this.unackedFrames >= ACK_FRAMES || this.unackedBytes >= ACK_BYTES) this.output.giveCredit()
-  }
-
   private fail(reason: string): MuxFault {
     this.fault ??= { reason }
     return this.fault
@@ -452,11 +423,8 @@ class Machine implements Mux, StreamOwner {
       wrong.push(...this.output.streamInvariants(stream))
     }
     say(queued === this.output.queuedBytes, 'queued bytes are counted wrongly')
-    say(unconsumed === this.unconsumed, 'unconsumed bytes are counted wrongly')
-    say(
-      this.receiveCredit + this.unconsumed + this.toCredit === this.options.receiveWindow.connection,
-      'credit of the connection was lost',
-    )
+    say(unconsumed === this.credit.unconsumed, 'unconsumed bytes are counted wrongly')
+    say(this.credit.isBalanced, 'credit of the connection was lost')
     return wrong
   }
 }

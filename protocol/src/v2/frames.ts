@@ -11,7 +11,9 @@
  *   └───────┴───────┴───────────────┴───────────────┴───────────────┴─────────   all numbers big-endian
  *
  * - `stream` 0 is the connection itself. Others are chosen by the side that opens streams (the gateway; between shards
- *   the one that dialled) and are free again when both sides have ended them.
+ *   the one that dialled) and are free again when both sides have ended them. It takes them in turn, 1 to 65,535 and again
+ *   from 1, so that a CREDIT or RST that crosses the end of a stream is late for nobody: both are ignored on a free number.
+ *   Any other frame of a free number is a fault of the connection.
  * - `seq` numbers the frames of streams that one side sends, from 1, 65,535 is followed by 0. Frames of stream 0 carry 0
  *   and are never repeated.
  *
@@ -19,8 +21,21 @@
  * trailers); the acceptor sends RESP, then the same. RST ends both directions at once, and is answered by RST unless the
  * other side has sent its FIN already: only then is the stream free.
  *
+ * A WebSocket: the opener waits for RESP 101, then both send WS_MSG and at last WS_CLOSE. Any other RESP refuses it: the
+ * opener's direction ends with it, the acceptor goes on with a body.
+ *
  * Credit: DATA and WS_MSG payload bytes may be sent only as far as the other side gave credit, for the stream and for the
  * connection. Both begin with what HELLO and WELCOME say, and grow with CREDIT. Heads and trailers need none.
+ *
+ * Resume: a new connection, HELLO with `resume`, WELCOME with `resumed`; then each side repeats its frames after the `seq`
+ * that the other named, unchanged. Streams keep their credit. The connection's begins at nothing: each side first sends
+ * CREDIT for all that it has room for; what is repeated counts against it. CREDIT of the connection acknowledges, at least
+ * each 64 frames or 16 KiB. A side that can't keep what is unacknowledged drops it, and the session can't be resumed.
+ *
+ * A fault of the connection closes it with 4400. A frame that makes no sense on its stream costs the stream: RST.
+ *
+ * History: v2 (2026) is the first binary dialect. What a side does not know, a frame type or a flag, is a fault; something
+ * new is announced in HELLO `credentials.features` first.
  */
 
 /** Limits of dialect v2. Bytes unless the name says otherwise. */
