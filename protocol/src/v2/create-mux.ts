@@ -9,6 +9,7 @@ import {
   encodeRequestHead,
   latin1,
 } from './header-block.ts'
+import { muxInvariants } from './mux-invariants.ts'
 import { Output } from './mux-output.ts'
 import { ENDING, Stream, type StreamOwner } from './mux-stream.ts'
 import type { Mux, MuxFault, MuxOptions, MuxStream, RequestHead, StreamHandler } from './mux.ts'
@@ -399,32 +400,6 @@ class Machine implements Mux, StreamOwner {
   }
 
   invariants(): string[] {
-    const wrong: string[] = []
-    const say = (isTrue: boolean, text: string) => isTrue || wrong.push(text)
-    let queued = 0
-    let unconsumed = 0
-    for (const [id, stream] of this.streams) {
-      let waiting = -stream.offset
-      for (let at = stream.first; at < stream.chunks.length; at += 1) waiting += stream.chunks[at]!.length
-      queued += stream.queuedBytes
-      unconsumed += stream.unconsumed
-      say(stream.id === id && !stream.isOver, `stream ${id} is over and in the table`)
-      say(waiting === stream.queuedBytes, `stream ${id} counts its queue wrongly`)
-      say(
-        !(stream.isSendOver && stream.isReceiveOver && stream.resetCode === 0),
-        `stream ${id} ended and is not freed`,
-      )
-      say(stream.sendCredit >= 0 && stream.receiveCredit >= 0, `stream ${id} has credit below 0`)
-      if (!stream.isReset && !stream.isReceiveOver)
-        say(
-          stream.receiveCredit + stream.unconsumed + stream.toCredit === stream.receiveWindow,
-          `stream ${id} lost credit`,
-        )
-      wrong.push(...this.output.streamInvariants(stream))
-    }
-    say(queued === this.output.queuedBytes, 'queued bytes are counted wrongly')
-    say(unconsumed === this.credit.unconsumed, 'unconsumed bytes are counted wrongly')
-    say(this.credit.isBalanced, 'credit of the connection was lost')
-    return wrong
+    return muxInvariants(this.streams, this.output, this.credit)
   }
 }

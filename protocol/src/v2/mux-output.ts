@@ -2,6 +2,7 @@
  * The sending half of a mux: what goes out next. First frames of the connection, then heads, RST and CREDIT of streams,
  * then bodies in turn, as far as credit allows.
  */
+import { ControlQueue } from './control-queue.ts'
 import { writeFrameHeader, writeU32 } from './frame-codec.ts'
 import { FLAG, FRAME, V2_LIMITS, type FrameType } from './frames.ts'
 import type { Latin1Buffer } from './header-block.ts'
@@ -15,8 +16,6 @@ const CREDIT_FRAME = HEADER + 6
 const TURN_BYTES = 16_384
 /** Rather than cut a piece shorter than this, the rest of a message stays empty. */
 const SMALLEST_CUT = 256
-/** Answers to PING that may wait; of more the oldest is dropped. */
-const MAX_PONGS = 8
 const EMPTY = Buffer.alloc(0)
 
 export interface OutputOptions {
@@ -35,9 +34,7 @@ export interface OutputOptions {
 
 export class Output {
   private readonly options: OutputOptions
-  private control: { readonly type: FrameType; readonly payload: Uint8Array }[] = []
-  private controlBytes = 0
-  private pongs = 0
+  private readonly control = new ControlQueue()
   private urgent: Stream[] = []
   private readonly bodies = new StreamLine()
   /** Have credit of their own, but the connection has none. */
@@ -63,7 +60,7 @@ export class Output {
   }
 
   get heldBytes(): number {
-    return this.queuedBytes + this.controlBytes + this.sent.bytes
+    return this.queuedBytes + this.control.bytes + this.sent.bytes
   }
 
   wake(): void {
@@ -79,12 +76,7 @@ export class Output {
   }
 
   addControl(type: FrameType, payload: Uint8Array): void {
-    if (type === FRAME.pong && this.pongs === MAX_PONGS) this.dropPong()
-    if (type === FRAME.pong) this.pongs += 1
-    this.controlBytes += HEADER + payload.length
-    // A greeting opens its connection, whatever waits since the one before was lost.
-    if (type === FRAME.hello || type === FRAME.welcome) this.control.unshift({ type, payload })
-    else this.control.push({ type, payload })
+    this.control.add(type, payload)
     this.wake()
   }
 
@@ -118,7 +110,7 @@ export class Output {
   suspend(): void {
     this.isSuspended = true
     this.isAwake = false
-    while (this.pongs > 0) this.dropPong()
+    this.control.dropPongs()
   }
 
   /** Goes on after `seq` on a new connection, whose credit the other side has yet to give. */
@@ -133,19 +125,19 @@ export class Output {
 
   /** Forgets everything: the connection is over. */
   clear(): void {
-    this.control = []
+    this.control.clear()
     this.urgent = []
     this.bodies.clear()
     this.stalled.clear()
     this.sent.forget()
-    this.controlBytes = this.pongs = this.queuedBytes = 0
+    this.queuedBytes = 0
     this.isCreditDue = false
   }
 
   pull(maxBytes: number): Uint8Array | null {
     if (this.isSuspended) return null
     const isRepeating = this.sent.isRepeating
-    if (isRepeating && !this.isCreditDue && this.control.length === 0) return this.sent.repeat(maxBytes)
+    if (isRepeating && !this.isCreditDue && this.control.isEmpty) return this.sent.repeat(maxBytes)
     const size = this.sizeOfNext(maxBytes, isRepeating)
     const message = size > 0 ? this.make(size, isRepeating) : EMPTY
     if (message.length > 0) return message
@@ -158,7 +150,7 @@ export class Output {
     this.at = 0
     this.writeControl()
     const streamsAt = this.at
-    if (!isRepeating && this.control.length === 0 && this.writeUrgent()) this.writeBodies()
+    if (!isRepeating && this.control.isEmpty && this.writeUrgent()) this.writeBodies()
     const message = this.at < size ? this.out.subarray(0, this.at) : this.out
     if (this.at > streamsAt) this.sent.keep(message.subarray(streamsAt), this.seq)
     this.out = EMPTY
@@ -177,8 +169,8 @@ export class Output {
 
   /** What waits, as a good guess that is never too small for the first frame; at most `maxBytes` beside that. */
   private sizeOfNext(maxBytes: number, isRepeating: boolean): number {
-    let size = this.controlBytes + (this.isCreditDue ? CREDIT_FRAME : 0)
-    let first = this.isCreditDue ? CREDIT_FRAME : size > 0 ? HEADER + this.control[0]!.payload.length : 0
+    let size = this.control.bytes + (this.isCreditDue ? CREDIT_FRAME : 0)
+    let first = this.isCreditDue ? CREDIT_FRAME : this.control.firstBytes
     if (!isRepeating) {
       for (let at = 0; at < this.urgent.length && size < maxBytes; at += 1) {
         const stream = this.urgent[at]!
@@ -212,17 +204,7 @@ export class Output {
       this.out[this.at + 5] = seq
       this.at += 6
     }
-    let count = 0
-    for (const { type, payload } of this.control) {
-      if (HEADER + payload.length > this.room()) break
-      this.writeHeader(type, 0, 0, 0, payload.length)
-      this.out.set(payload, this.at)
-      this.at += payload.length
-      this.controlBytes -= HEADER + payload.length
-      if (type === FRAME.pong) this.pongs -= 1
-      count += 1
-    }
-    if (count > 0) this.control.splice(0, count)
+    this.at = this.control.writeTo(this.out, this.at)
   }
 
   /** False: there was no room for all. */
@@ -390,25 +372,20 @@ export class Output {
     return this.out.length - this.at
   }
 
-  private dropPong(): void {
-    const at = this.control.findIndex(({ type }) => type === FRAME.pong)
-    const [pong] = this.control.splice(at, 1)
-    this.controlBytes -= HEADER + (pong?.payload.length ?? 0)
-    this.pongs -= 1
-  }
-
   /** What must hold for `stream`, which is open; empty when it does. */
   streamInvariants(stream: Stream): string[] {
     const wrong: string[] = []
     const waits = stream.head !== null || stream.resetCode !== 0 || stream.isCreditDue
-    if (waits && !stream.isUrgent) wrong.push(`stream ${stream.id} waits and is not in the line of heads`)
-    if (stream.isUrgent !== this.urgent.includes(stream)) wrong.push(`stream ${stream.id} is wrongly urgent`)
-    if (isSendable(stream) && !stream.isListed)
-      wrong.push(`stream ${stream.id} could send and is not in line`)
+    if (waits && !stream.isUrgent) wrong.push('waits and is not in the line of heads')
+    if (stream.isUrgent !== this.urgent.includes(stream)) wrong.push('is wrongly urgent')
+    if (isSendable(stream) && !stream.isListed) wrong.push('could send and is not in line')
     if (stream.isListed !== (this.bodies.has(stream) || this.stalled.has(stream)))
-      wrong.push(`stream ${stream.id} is wrongly in line`)
-    if (this.credit > 0 && this.stalled.head) wrong.push('streams stall although the connection has credit')
+      wrong.push('is wrongly in line')
     return wrong
+  }
+
+  invariants(): string[] {
+    return this.credit > 0 && this.stalled.head ? ['streams stall although the connection has credit'] : []
   }
 }
 
