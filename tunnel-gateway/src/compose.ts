@@ -13,6 +13,7 @@ import type { Membership } from './cluster/members.ts'
 import { createMembership } from './cluster/membership.ts'
 import { createClusterMetrics } from './cluster/metrics.ts'
 import { createPauseGuard } from './cluster/pause-guard.ts'
+import { createRebalancer } from './cluster/rebalance.ts'
 import type { GatewayConfig } from './config.ts'
 import { createAccessTokens } from './control-plane/access-tokens.ts'
 import { createControlPlane } from './control-plane/client.ts'
@@ -174,6 +175,18 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   })
 
   const pressure = createPressure(config.SHED_AT_HEAP)
+  const rebalance = createRebalancer({
+    hub,
+    membership,
+    isShort: pressure.isHigh,
+    isDraining: drain.isDraining,
+    moved: () => clusterMetrics.misrouted.inc({ kind: 'tunnel', action: 'moved' }),
+    shed: () => clusterMetrics.shed.inc(),
+    afterMs: config.REBALANCE_AFTER_MS,
+    minAgeMs: config.REBALANCE_MIN_AGE_MS,
+    perBeat: config.REBALANCE_PER_SECOND,
+    log,
+  })
   const bodies = createByteBudget(config.MAX_BODY_BYTES)
   const portalOrigin = config.PORTAL_ORIGIN ?? config.PUBLIC_URL
   const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
@@ -314,6 +327,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
         pressure.sample()
         connections.tick()
         claims.tick(Date.now())
+        rebalance()
       }, 1_000)
     },
     stop() {

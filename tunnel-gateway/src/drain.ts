@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
-import type { GoAway } from '@wmoc/protocol/messages'
+import { goAwayOf } from './cluster/go-away.ts'
 import type { Membership } from './cluster/members.ts'
 import { planDrain } from './core/drain-schedule.ts'
 import type { Hub } from './core/hub.ts'
@@ -52,17 +52,6 @@ export interface DrainOptions {
 const POLL_MS = 50
 /** For the last bytes of streams that were ended. */
 const END_MS = 1_000
-
-/** The `goaway` of one tunnel. */
-export function goAwayOf(
-  tunnel: Tunnel,
-  reason: GoAway['reason'],
-  reconnectAfterMs: number,
-  owner: string | null,
-): GoAway {
-  const hint = owner !== null && tunnel.hasFeature('follow') ? { shard: owner } : {}
-  return { type: 'goaway', reason, reconnectAfterMs, ...hint }
-}
 
 export function createDrain(options: DrainOptions): Drain {
   const { hub, membership, log } = options

@@ -41,7 +41,7 @@ suite('membership', () => {
 
   test('F11: duplicate, broken and unknown messages change nothing', async () => {
     const store = openStore({ url: cluster.redis.url, log, name: 'test' })
-    const before = ring(0).epoch
+    const epoch = ring(0).epoch
     for (let count = 0; count < 300; count++) {
       await store.publish('wmoc:gateways', JSON.stringify({ kind: 'changed', instance: 'nobody' }))
       await store.publish('wmoc:gateways', JSON.stringify({ kind: 'left', instance: 'nobody' }))
@@ -52,7 +52,7 @@ suite('membership', () => {
     const beats = async () => (await store.leases('gateways')).map((lease) => lease.value).join()
     const written = await beats()
     await until(async () => (await beats()) !== written)
-    assert.equal(ring(0).epoch, before)
+    assert.equal(ring(0).epoch, epoch)
     assert.deepEqual(ring(0).shards, THREE)
     await store.close()
   })

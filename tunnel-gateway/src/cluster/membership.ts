@@ -81,10 +81,7 @@ export function createMembership(options: MembershipOptions): ClusterMembership 
     const address = options.peerAddress()
     const predecessors = read.filter(
       (other) =>
-        other.instance !== instance &&
-        other.peerAddress === address &&
-        !address.endsWith(':0') &&
-        other.startedAtMs < startedAtMs,
+        other.instance !== instance && other.peerAddress === address && other.startedAtMs < startedAtMs,
     )
     for (const { instance: gone } of predecessors) await store.dropLease(GROUP, gone)
     list.adopt(

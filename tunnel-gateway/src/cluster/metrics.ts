@@ -28,6 +28,10 @@ export function createClusterMetrics(metrics: Metrics, membership: Membership) {
       'wmoc_gateway_drain_evictions_total',
       'Tunnels asked to reconnect while draining.',
     ),
+    shed: metrics.counter(
+      'wmoc_gateway_shed_tunnels_total',
+      'Idle tunnels sent to another shard because memory is short here.',
+    ),
     pauses: metrics.counter(
       'wmoc_gateway_pauses_total',
       'Times that this process stood still long enough to ask the store what it still holds.',
