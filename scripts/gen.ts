@@ -5,7 +5,7 @@ import { configReference } from './gen/config.ts'
 import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
 import { openApiText } from './gen/openapi.ts'
-import { protocolText } from './gen/protocol.ts'
+import { protocolText, protocolV2Text } from './gen/protocol.ts'
 import { threatsText } from './gen/threats-text.ts'
 import { ROOT } from './start/root.ts'
 
@@ -15,6 +15,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/generated/errors.md': errorReference,
   'docs/generated/metrics.md': metricsReference,
   'docs/generated/protocol.md': protocolText,
+  'docs/generated/protocol-v2.md': protocolV2Text,
   'docs/security.md': threatsText,
 }
 

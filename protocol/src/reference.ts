@@ -79,7 +79,8 @@ export function protocolReference(source: string): string {
   return `${sections.join('\n\n')}\n`
 }
 
-function messageSections(schemas: Record<string, z.ZodType>, source: string): string[] {
+/** A section with a table of fields for each schema. */
+export function messageSections(schemas: Record<string, z.ZodType>, source: string): string[] {
   return Object.entries(schemas).map(([name, schema]) => messageSection(name, schema, source))
 }
 
@@ -146,20 +147,22 @@ function limitsTable(source: string): string {
   return table(['limit', 'value', 'notes'], rows)
 }
 
-function fileComment(source: string): string {
+/** The comment at the head of a file, as a block. */
+export function fileComment(source: string): string {
   const comment = /^\/\*\*\n([^]*?)\n \*\//.exec(source)?.[1] ?? ''
   const lines = comment.split('\n').map((line) => line.replace(/^ \* ?/, ''))
   return ['```text', ...lines, '```'].join('\n')
 }
 
 /** Source of one exported constant. */
-function blockOf(name: string, source: string): string {
+export function blockOf(name: string, source: string): string {
   const start = source.indexOf(`export const ${name} =`)
   const end = source.indexOf('\n\n', start)
   return start < 0 ? '' : source.slice(start, end < 0 ? undefined : end)
 }
 
-function fieldNotes(block: string): Map<string, string> {
+/** The comment before each field of a block of source. */
+export function fieldNotes(block: string): Map<string, string> {
   const notes = new Map<string, string>()
   for (const [, note = '', field = ''] of block.matchAll(/\/\*\* ((?:(?!\*\/)[^])*) \*\/\n\s+(\w+):/g))
     notes.set(field, oneLine(note))
@@ -170,7 +173,8 @@ function oneLine(text: string): string {
   return text.replace(/\s*\n\s*\*?\s*/g, ' ').trim()
 }
 
-function table(head: string[], rows: string[][]): string {
+/** A table in Markdown. */
+export function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
