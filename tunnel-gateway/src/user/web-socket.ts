@@ -181,11 +181,12 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
     else this.#stream?.close(code === 1005 ? 1000 : code, reason.toString())
   }
 
+  /** Before there was a WebSocket; later its own close says with which code. */
   #userLeft(): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#socket !== null) return
     this.#over()
     this.#stream?.cancel()
-    if (this.#socket === null) this.#count(0, 'user_left')
+    this.#count(0, 'user_left')
   }
 
   #close(code: number | undefined, reason: string): void {
