@@ -13,6 +13,8 @@ import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from 
 const TAKEN_BYTES = 65_536
 /** Bytes of a request's body held here, from which the user's side shall wait. */
 const WRITE_HIGH_BYTES = 65_536
+/** For the device's answer to a close of its WebSocket. */
+const CLOSE_MS = 5_000
 /** One message of a WebSocket, put together from its pieces. */
 const MAX_MESSAGE_BYTES = 1_048_576
 
@@ -33,6 +35,8 @@ export class StreamV2 implements Exchange, StreamHandler {
   isWebSocket = false
   user: UserEnd | null = null
   mux: MuxStream | null = null
+  /** The user closed the WebSocket; the device has yet to. 0: not. */
+  closingSince = 0
   readonly #streams: StreamsV2
   /** What the device hears when this side ends the stream. */
   #why: ResetCode = RESET.cancelled
@@ -48,7 +52,7 @@ export class StreamV2 implements Exchange, StreamHandler {
     this.since = now
   }
 
-  get #now(): number {
+  get now(): number {
     return this.#streams.ports.now()
   }
   get #isAwaited(): boolean {
@@ -71,7 +75,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   }
 
   cancel(): void {
-    this.#streams.exchanges.cancel(this, this.#now)
+    this.#streams.exchanges.cancel(this, this.now)
   }
 
   /** Gives back credit for what the user's connection took. */
@@ -87,6 +91,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   /** A device that may not send, or waits for the user's body, is not late; a user who takes nothing is. */
   tick(now: number, idleTimeoutMs: number): void {
     if (!this.#isAwaited) return
+    if (this.closingSince > 0 && now - this.closingSince > CLOSE_MS) return this.cancel()
     this.giveCredit()
     if (this.user!.hasMoved()) this.since = now
     const buffered = this.#withheld === 0 ? 0 : this.sink.bufferedBytes()
@@ -99,12 +104,12 @@ export class StreamV2 implements Exchange, StreamHandler {
   #end(failure: StreamFailure, isOver: boolean, why: ResetCode = RESET.cancelled): void {
     this.#why = why
     this.#pieces = []
-    this.#streams.exchanges.fail(this, failure, this.#now, isOver)
+    this.#streams.exchanges.fail(this, failure, this.now, isOver)
   }
 
   /** The user has all of it; the slot is free once the device has all of the request too, or gave up on it. */
   #release(): void {
-    this.#streams.exchanges.release(this, this.#now)
+    this.#streams.exchanges.release(this, this.now)
     if (!this.user!.isSent) this.mux?.reset(RESET.cancelled)
   }
 
@@ -117,12 +122,12 @@ export class StreamV2 implements Exchange, StreamHandler {
     if (!this.sink.head({ status: head.status, headers }, isLast))
       return this.#end('bad_device_response', false, RESET.badResponse)
     this.isLong = this.isWebSocket || (!isLast && isEventStream(headers))
-    this.#streams.exchanges.heard(this, this.#now)
+    this.#streams.exchanges.heard(this, this.now)
   }
 
   data(bytes: Uint8Array): void {
     if (!this.#isAwaited) return
-    this.#streams.exchanges.heard(this, this.#now)
+    this.#streams.exchanges.heard(this, this.now)
     this.#withheld += bytes.length
     if (bytes.length > 0) this.sink.data(bytes)
     this.giveCredit()
@@ -136,7 +141,7 @@ export class StreamV2 implements Exchange, StreamHandler {
 
   message(bytes: Uint8Array, isBinary: boolean, isLast: boolean): void {
     if (!this.#isAwaited) return
-    this.#streams.exchanges.heard(this, this.#now)
+    this.#streams.exchanges.heard(this, this.now)
     this.#pieceBytes += bytes.length
     if (this.#pieceBytes > MAX_MESSAGE_BYTES) return this.#breakOff(1009, 'message too big')
     this.#pieces.push(bytes)
@@ -145,7 +150,6 @@ export class StreamV2 implements Exchange, StreamHandler {
     const message = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces, this.#pieceBytes)
     this.#pieces = []
     this.#pieceBytes = 0
-    if (!isBinary && !isUtf8(message)) return this.#breakOff(1007, 'invalid UTF-8')
     this.#withheld += bytes.length
     this.sink.message(message, isBinary)
     this.giveCredit()
@@ -176,7 +180,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   }
 
   over(): void {
-    if (this.state !== 'over') this.#streams.exchanges.finish(this, this.#now)
+    if (this.state !== 'over') this.#streams.exchanges.finish(this, this.now)
   }
 }
 
@@ -262,6 +266,7 @@ export class UserEnd implements UpstreamStream {
   close(code: number, reason: string): void {
     if (!this.#stream.isWebSocket || this.isSent) return
     this.isSent = true
+    this.#stream.closingSince = this.#stream.now
     this.#stream.mux?.close(code, reason)
   }
 
@@ -272,17 +277,6 @@ export class UserEnd implements UpstreamStream {
 
   drained(): void {
     this.#stream.giveCredit()
-  }
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true })
-
-function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    decoder.decode(bytes)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -212,6 +212,12 @@ export abstract class Tunnel implements HubEntry, Upstream {
     this.settled()
   }
 
+  /** Told to go long ago: takes no more requests, though older ones are under way. Those that come wait for the next tunnel. */
+  finish(): void {
+    this.#leavingSince = 0
+    this.settled()
+  }
+
   /** A newer tunnel of the controller is there, here or on another shard. */
   supersede(): void {
     if (this.isLeaving && this.hasFeature('overlap')) this.retire()

@@ -65,6 +65,8 @@ export interface DeviceV2Options {
   readonly maxStreams?: number
   readonly window?: { readonly stream: number; readonly connection: number }
   readonly isResumable?: boolean
+  /** `isReading` of requests as they come. */
+  readonly isReading?: boolean
   /** Of an earlier connection, to resume. */
   readonly earlier?: RawDeviceV2
 }
@@ -112,7 +114,15 @@ export async function connectDeviceV2(port: number, options: DeviceV2Options = {
       wake: () => setImmediate(() => session.flush()),
       control: (type, payload) => session.control(type, payload),
       accept(request, stream, kind) {
-        const one: Asked = { request, kind, stream, log: [], body: [], trailers: null, isReading: true }
+        const one: Asked = {
+          request,
+          kind,
+          stream,
+          log: [],
+          body: [],
+          trailers: null,
+          isReading: options.isReading ?? true,
+        }
         asked.push(one)
         setImmediate(() => {
           if (session.handler === null) return session.wake()

@@ -1,0 +1,152 @@
+/** Two sockets of one controller on two shards: once the newer one is registered, nothing of the older one counts. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { run } from '@wmoc/testkit/process'
+import { testRedis } from '@wmoc/testkit/redis'
+import { startCluster } from '#src/testing/cluster.ts'
+import type { Cluster } from '#src/testing/cluster.ts'
+import { CREDENTIAL_KEY, INTERNAL_TOKEN, startControlPlane } from '#src/testing/control-plane-server.ts'
+import type { KnownController, Person } from '#src/testing/control-plane-server.ts'
+import type { Harness } from '#src/testing/harness.ts'
+import { connectDevice } from '#src/testing/raw-device.ts'
+import type { RawDevice } from '#src/testing/raw-device.ts'
+
+const ROUNDS = 1_000
+const PARALLEL = 10
+
+suite('fencing', () => {
+  test('F1: in 1,000 rounds of two live sockets on two shards no answer comes from the older one', async () => {
+    const cluster = await startCluster(2)
+    try {
+      const person = await cluster.controlPlane.addPerson()
+      const counts = { stale: 0, fresh: 0, refused: 0 }
+      const runs = Array.from({ length: PARALLEL }, async () => {
+        const known = cluster.controlPlane.addController()
+        cluster.controlPlane.grant(person, known.record.controllerId)
+        let old = await registered(cluster.shards[0]!, known, 'round 0')
+        for (let round = 1; round <= ROUNDS / PARALLEL; round++) {
+          old = await takeOver(cluster, known, person, old, round, counts)
+        }
+        old.stop()
+      })
+      await Promise.all(runs)
+      assert.equal(counts.stale, 0)
+      assert.equal(counts.fresh, ROUNDS * 2)
+      assert.equal(counts.refused, ROUNDS, 'what the old socket had not answered was failed, not kept')
+      for (const { status } of cluster.shards) assert.deepEqual((await status())['invariants'], [])
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  test('F1: a shard that stood still serves nothing of the past when it wakes', async () => {
+    const redis = await testRedis()
+    const controlPlane = await startControlPlane()
+    const environment = {
+      ADMIN_PORT: '0',
+      PORT: '0',
+      REDIS_URL: redis.url,
+      CONTROL_PLANE_URL: controlPlane.url,
+      INTERNAL_TOKEN,
+      DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
+      PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
+      LOG_FORMAT: 'json',
+      DRAIN_DEADLINE_MS: '500',
+    }
+    const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+    const start = (name: string) => run(main, { env: { ...environment, SHARD_ID: name } })
+    const processes = [start('a'), start('b')] as const
+    try {
+      const [a, b] = await Promise.all(
+        processes.map(async (gateway) =>
+          Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 30_000))![1]),
+        ),
+      )
+      const known = controlPlane.addController()
+      const person = await controlPlane.addPerson()
+      controlPlane.grant(person, known.record.controllerId)
+      const ask = async () => {
+        const response = await fetch(`http://127.0.0.1:${a}/c/${known.record.controllerId}/`, {
+          headers: { authorization: `Bearer ${person.accessToken}` },
+        })
+        return response.text()
+      }
+      for (let round = 0; round < 3; round++) {
+        const old = await connected(a!, known, `old ${round}`)
+        assert.equal(await ask(), `old ${round}`)
+        processes[0].kill('SIGSTOP')
+        const next = await connected(b!, known, `new ${round}`)
+        // They wait in the kernel until it wakes.
+        const asked = Array.from({ length: 5 }, ask)
+        await new Promise((resolve) => setTimeout(resolve, 300))
+        processes[0].kill('SIGCONT')
+        for (const answer of await Promise.all(asked)) assert.equal(answer, `new ${round}`)
+        assert.equal((await old.closed).code, 4409)
+        next.stop()
+        await next.closed
+      }
+    } finally {
+      processes[0].kill('SIGCONT')
+      await Promise.all(processes.map((gateway) => gateway.stop()))
+      await controlPlane.stop()
+      await redis.stop()
+    }
+  })
+})
+
+/** One more socket, on the other shard; requests before, during and after. Answers the new socket. */
+async function takeOver(
+  cluster: Cluster,
+  known: KnownController,
+  person: Person,
+  old: RawDevice,
+  round: number,
+  counts: { stale: number; fresh: number; refused: number },
+): Promise<RawDevice> {
+  const { controllerId } = known.record
+  const from = cluster.shards[(round + 1) % 2]!
+  const to = cluster.shards[round % 2]!
+  old.serve(() => null)
+  const heard = new Promise<string>((resolve) => {
+    old.serve(({ id }) => {
+      resolve(id)
+      return null
+    })
+  })
+  const waiting = (round % 3 === 0 ? to : from).api(person, controllerId)
+  const id = await heard
+  const young = await registered(to, known, `round ${round}`)
+  // An answer that was on its way for long; and everything that might still reach the old socket.
+  old.serve(() => ({ body: 'stale' }))
+  if (old.socket.readyState === old.socket.OPEN)
+    old.send({ type: 'http_response', id, status: 200, headers: {}, body: 'stale' })
+  const answers = await Promise.all([from.api(person, controllerId), to.api(person, controllerId)])
+  for (const { text } of answers) {
+    if (text === 'stale') counts.stale += 1
+    else if (text === `round ${round}`) counts.fresh += 1
+    else assert.fail(text)
+  }
+  const late = await waiting
+  if (late.text === 'stale') counts.stale += 1
+  else if (late.status >= 500) counts.refused += 1
+  assert.equal((await old.closed).code, 4409)
+  return young
+}
+
+async function registered(shard: Harness, known: KnownController, body: string): Promise<RawDevice> {
+  const device = await shard.connect()
+  return register(device, known, body)
+}
+
+async function connected(port: number, known: KnownController, body: string): Promise<RawDevice> {
+  return register(await connectDevice(port), known, body)
+}
+
+async function register(device: RawDevice, known: KnownController, body: string): Promise<RawDevice> {
+  device.serve(() => ({ body }))
+  const credentials = { controller_id: known.record.controllerId, secret: known.secret }
+  device.send({ type: 'register', credentials })
+  await device.next('registered', 30_000)
+  return device
+}
