@@ -134,7 +134,10 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     membership,
     connections: () => connections,
     inFlight: () => proxy.size() + peers.serving,
-    endStreams: () => proxy.leave(),
+    endStreams() {
+      proxy.leave()
+      peers.endStreams()
+    },
     evicted: () => clusterMetrics.evictions.inc(),
     settleMs: config.DRAIN_SETTLE_MS,
     windowMs: config.DRAIN_WINDOW_MS,

@@ -3,7 +3,9 @@
  * 1. off the ring and out of readiness, so that nothing new is sent here; time for the others to notice;
  * 2. tunnels are told to go, one after the other, each to where it belongs on the ring without this shard;
  * 3. requests in flight finish, whether they came from here or from another shard, and those that still come are served;
- * 4. at the deadline streams that never end are ended between two messages, and what is left is cut.
+ * 4. some time before the deadline streams that never end are ended between two messages. They kept devices here that hold
+ *    one tunnel only: those take nothing new from now on, and what came meanwhile has the rest of the time to finish;
+ * 5. at the deadline what is left is cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
@@ -50,8 +52,8 @@ export interface DrainOptions {
 }
 
 const POLL_MS = 50
-/** For the last bytes of streams that were ended. */
-const END_MS = 1_000
+/** The rest of the time after endless streams were ended, at most half of it: as long as requests wait for a device. */
+const FINISH_MS = 5_000
 
 export function createDrain(options: DrainOptions): Drain {
   const { hub, membership, log } = options
@@ -104,10 +106,12 @@ export function createDrain(options: DrainOptions): Drain {
     state = 'telling'
     await tellAll()
     state = 'waiting'
-    if (!(await emptyWithin(options.deadlineMs))) {
+    const finishMs = Math.min(FINISH_MS, options.deadlineMs / 2)
+    if (!(await emptyWithin(options.deadlineMs - finishMs))) {
       state = 'ending'
       options.endStreams()
-      await emptyWithin(END_MS)
+      for (const tunnel of hub.all()) if (tunnel.isLeaving) tunnel.finish()
+      await emptyWithin(finishMs)
     }
     const requests = options.inFlight()
     if (requests > 0) log.warn('lifecycle', 'cut requests that did not finish in time', { requests })

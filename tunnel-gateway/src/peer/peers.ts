@@ -13,6 +13,7 @@ import { createPresences } from './presences.ts'
 import { createPeerRouter } from './router.ts'
 import type { PeerRouter } from './router.ts'
 import { serveRequest } from './serve.ts'
+import type { ServedAnswer } from './served-answer.ts'
 import type { WaitingLimits } from './waiting.ts'
 
 export interface Peers {
@@ -29,6 +30,8 @@ export interface Peers {
   tellSuperseded(instance: string, controllerId: string, epoch: number): void
   /** Requests of other shards that are under way here. */
   readonly serving: number
+  /** Of these, ends event streams between two events, and closes WebSockets. */
+  endStreams(): void
   /** Part of `GET /status`. */
   status(): {
     peers: { instance: string; isUp: boolean; streams: number }[]
@@ -88,6 +91,7 @@ export function createPeers(options: {
     return tunnel.isLeaving ? 'leaving' : null
   }
 
+  const endless = new Set<ServedAnswer>()
   const listener = createPeerListener({
     host: options.host,
     port: options.port,
@@ -96,7 +100,7 @@ export function createPeers(options: {
     log,
     onFailure,
     answer,
-    accept: (...given) => serveRequest(options.whenSound() !== null ? nothing : tunnels, ...given),
+    accept: (...given) => serveRequest(options.whenSound() !== null ? nothing : tunnels, endless, ...given),
   })
   metrics.watch({
     dialled: () => links.up,
@@ -120,6 +124,9 @@ export function createPeers(options: {
     tellSuperseded: (holder, controllerId, epoch) => links.to(holder)?.superseded(controllerId, epoch),
     get serving() {
       return listener.streams
+    },
+    endStreams() {
+      for (const answer of endless) answer.leave()
     },
     status: () => ({
       peers: links.list(),

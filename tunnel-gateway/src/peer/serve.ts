@@ -10,9 +10,10 @@ import { createMessageBuilder } from './message-builder.ts'
 import type { MessageBuilder } from './message-builder.ts'
 import { ServedAnswer } from './served-answer.ts'
 
-/** Takes a stream of another shard; answers who listens to it. */
+/** Takes a stream of another shard; answers who listens to it. `endless`: where answers are kept that never end. */
 export function serveRequest(
   tunnels: LocalTunnels,
+  endless: Set<ServedAnswer>,
   link: PeerLink,
   head: RequestHead,
   stream: MuxStream,
@@ -24,7 +25,7 @@ export function serveRequest(
   const tunnel = tunnels.get(packed.controllerId)
   if (tunnel === undefined || tunnel.epoch !== packed.epoch || !tunnel.isAccepting)
     return refuse(stream, RESET.notHere)
-  return new ServedRequest(tunnels, tunnel, packed.request, stream, link).begin()
+  return new ServedRequest(tunnels, endless, tunnel, packed.request, stream, link).begin()
 }
 
 function refuse(stream: MuxStream, code: typeof RESET.protocol | typeof RESET.notHere): StreamHandler {
@@ -51,6 +52,7 @@ export class ServedRequest implements StreamHandler {
 
   constructor(
     tunnels: LocalTunnels,
+    endless: Set<ServedAnswer>,
     tunnel: LocalTunnel,
     request: UpstreamRequest,
     stream: MuxStream,
@@ -60,7 +62,7 @@ export class ServedRequest implements StreamHandler {
     this.#tunnel = tunnel
     this.#request = request
     this.#stream = stream
-    this.#answer = new ServedAnswer(this, stream, link)
+    this.#answer = new ServedAnswer(this, stream, link, endless)
   }
 
   begin(): this {
@@ -104,7 +106,12 @@ export class ServedRequest implements StreamHandler {
   }
 
   reset(): void {
-    this.#answer.isOver = true
+    this.#answer.over()
+    this.cancel()
+  }
+
+  /** Nobody waits for the device's answer any more. */
+  cancel(): void {
     this.#upstream?.cancel()
   }
 

@@ -1,8 +1,10 @@
 /** The answering half of a request for another shard: what the device's side says becomes frames. */
+import { CLOSE } from '@wmoc/protocol/close-codes'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { ResetCode } from '@wmoc/protocol/v2/frames'
-import type { MuxStream } from '@wmoc/protocol/v2/mux'
+import type { MuxStream, ResponseHead } from '@wmoc/protocol/v2/mux'
 import type { HeaderBlock } from '#src/core/request-headers.ts'
+import { eventTail, isBetweenEvents } from '#src/core/response-events.ts'
 import type { DeviceHead, StreamFailure, StreamSink } from '#src/core/upstream.ts'
 import { packResponse, packTrailers, resetOf } from './head-codec.ts'
 import type { FlushListener, PeerLink } from './link.ts'
@@ -11,7 +13,10 @@ import type { FlushListener, PeerLink } from './link.ts'
 export interface Served {
   credit(): void
   drained(): void
+  cancel(): void
 }
+
+const SWITCHING_PROTOCOLS = 101
 
 export class ServedAnswer implements StreamSink, FlushListener {
   isOver = false
@@ -22,11 +27,17 @@ export class ServedAnswer implements StreamSink, FlushListener {
   readonly #link: PeerLink
   #isWaiting = false
   #queuedBytes = 0
+  readonly #endless: Set<ServedAnswer>
+  #kind: 'events' | 'websocket' | null = null
+  /** Of an event stream, see `eventTail`. */
+  #tail = ''
+  #isLeaving = false
 
-  constructor(served: Served, stream: MuxStream, link: PeerLink) {
+  constructor(served: Served, stream: MuxStream, link: PeerLink, endless: Set<ServedAnswer>) {
     this.#served = served
     this.#stream = stream
     this.#link = link
+    this.#endless = endless
   }
 
   head(head: DeviceHead): boolean {
@@ -35,6 +46,8 @@ export class ServedAnswer implements StreamSink, FlushListener {
     if (packed === null) return false
     // What is at hand of the body leaves with it, so the other side sees by itself whether the answer is whole.
     this.#stream.respond(packed, false)
+    this.#kind = endlessKind(packed)
+    if (this.#kind !== null) this.#endless.add(this)
     return true
   }
 
@@ -42,11 +55,30 @@ export class ServedAnswer implements StreamSink, FlushListener {
     if (this.isOver) return
     this.#stream.write(bytes)
     this.#awaitFlush()
+    if (this.#kind === null) return
+    this.#tail = eventTail(this.#tail, bytes)
+    if (this.#isLeaving) this.leave()
+  }
+
+  /** This shard leaves: ends an event stream between two events, at once or after the one under way; closes a WebSocket. */
+  leave(): void {
+    this.#isLeaving = true
+    if (this.isOver || (this.#kind === 'events' && !isBetweenEvents(this.#tail))) return
+    if (this.#kind === 'websocket') this.closed(CLOSE.restart.code, CLOSE.restart.reason)
+    else this.end()
+    // Not at once: it may be the stream itself that is calling.
+    process.nextTick(() => this.#served.cancel())
+  }
+
+  /** Nothing more is sent. */
+  over(): void {
+    this.isOver = true
+    this.#endless.delete(this)
   }
 
   end(trailers?: HeaderBlock): void {
     if (this.isOver) return
-    this.isOver = true
+    this.over()
     this.#stream.end(packTrailers(trailers))
   }
 
@@ -57,7 +89,7 @@ export class ServedAnswer implements StreamSink, FlushListener {
 
   refuse(code: ResetCode): void {
     if (this.isOver) return
-    this.isOver = true
+    this.over()
     this.#stream.reset(code)
   }
 
@@ -69,7 +101,7 @@ export class ServedAnswer implements StreamSink, FlushListener {
 
   closed(code: number, reason: string): void {
     if (this.isOver) return
-    this.isOver = true
+    this.over()
     this.#stream.close(code, reason)
   }
 
@@ -95,4 +127,10 @@ export class ServedAnswer implements StreamSink, FlushListener {
     this.#isWaiting = true
     this.#link.awaitFlush(this)
   }
+}
+
+function endlessKind({ status, headers }: ResponseHead): 'events' | 'websocket' | null {
+  if (status === SWITCHING_PROTOCOLS) return 'websocket'
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return at >= 0 && /^text\/event-stream\b/i.test(headers[at + 1]!) ? 'events' : null
 }
