@@ -19,8 +19,10 @@ export interface LoadOptions {
   /** At the same time; on devices that speak v2. */
   readonly streams?: number
   readonly sockets?: number
-  /** At the same time, of 4 s each. */
+  /** At the same time, of 128 KB each. */
   readonly uploads?: number
+  /** How long one takes; default 4,000. */
+  readonly uploadMs?: number
 }
 
 export interface Failure {
@@ -131,6 +133,7 @@ export function startLoad(options: LoadOptions): Load {
         device: devices[index % devices.length]!,
         token: options.token,
         name: String(index),
+        uploadMs: options.uploadMs ?? 4_000,
         onPost: (path) => answeredPosts.push(path),
       }),
     )

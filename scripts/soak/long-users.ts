@@ -14,6 +14,7 @@ export interface LongOptions {
   readonly token: () => string
   /** Makes paths unique. */
   readonly name: string
+  readonly uploadMs: number
   /** An upload was answered well. */
   readonly onPost: (path: string) => void
 }
@@ -44,7 +45,10 @@ type Outcome = { readonly as: 'endedCleanly' | 'cut' | 'refused' | 'done'; reado
 type Heard = () => void
 
 /** Repeats `live` until the end; `stop` aborts the signal, after which nothing counts. */
-function repeat(live: (heard: Heard, signal: AbortSignal, turn: number) => Promise<Outcome>): LongUser {
+function repeat(
+  kind: string,
+  live: (heard: Heard, signal: AbortSignal, turn: number) => Promise<Outcome>,
+): LongUser {
   const counts = { opened: 0, messages: 0, endedCleanly: 0, cut: 0, refused: 0, longestGapMs: 0 }
   const problems: string[] = []
   const ending = new AbortController()
@@ -62,7 +66,7 @@ function repeat(live: (heard: Heard, signal: AbortSignal, turn: number) => Promi
       if (ending.signal.aborted) return
       if (as !== 'done') counts[as] += 1
       if (as === 'cut' || as === 'refused') {
-        problems.push(`${as}: ${why ?? ''}`)
+        problems.push(`${new Date().toISOString().slice(11, 23)} ${kind}, ${as}: ${why ?? ''}`)
         await sleep(AGAIN_MS)
       }
     }
@@ -92,6 +96,7 @@ function open(options: LongOptions, path: string, method: 'GET' | 'POST', signal
 /** `GET /events`: numbered events of the right device, from 0 without a hole in each stream. */
 export function createStreamUser(options: LongOptions): LongUser {
   return repeat(
+    options.device.kind,
     (heard, signal) =>
       new Promise((resolve) => {
         const call = open(options, '/events', 'GET', signal)
@@ -130,6 +135,7 @@ async function readEvents(response: IncomingMessage, device: FleetDevice, heard:
 /** `/ws`: a message each 250 ms, answered by the right device. */
 export function createSocketUser(options: LongOptions): LongUser {
   return repeat(
+    options.device.kind,
     (heard, signal) =>
       new Promise((resolve) => {
         const socket = new WebSocket(
@@ -169,11 +175,10 @@ export function createSocketUser(options: LongOptions): LongUser {
 
 const PIECES = 16
 const PIECE = Buffer.alloc(8_192, 'upload')
-const PIECE_EVERY_MS = 250
 
-/** `POST /upload/…`: 128 KB in 4 s; the answer tells that every byte came. */
+/** `POST /upload/…`: 128 KB, spread over `uploadMs`; the answer tells that every byte came. */
 export function createUploadUser(options: LongOptions): LongUser {
-  return repeat(async (heard, signal, turn) => {
+  return repeat(options.device.kind, async (heard, signal, turn) => {
     const path = `/upload/${options.name}-${turn}`
     const call = open(options, path, 'POST', signal)
     call.setHeader('content-length', PIECES * PIECE.length)
@@ -194,7 +199,7 @@ export function createUploadUser(options: LongOptions): LongUser {
     })
     for (let piece = 0; piece < PIECES && !call.destroyed; piece += 1) {
       call.write(PIECE)
-      await sleep(PIECE_EVERY_MS, undefined, { signal }).catch(() => {})
+      await sleep(options.uploadMs / PIECES, undefined, { signal }).catch(() => {})
     }
     call.end()
     const outcome = await answered

@@ -32,6 +32,8 @@ export interface RoundReport {
   readonly how: 'replace' | 'restart'
   /** Exit codes of the old gateways; null: a signal ended it. */
   readonly exitCodes: readonly (number | null)[]
+  /** Most that one device connected anew while one shard was replaced. */
+  readonly mostPerShard: number
   /** Of each kind of device: how often one connected anew, on average and at most. */
   readonly reconnects: Readonly<Partial<Record<KindName, { mean: number; max: number }>>>
 }
@@ -55,13 +57,16 @@ export async function rollShards(
   for (const how of options.rounds) {
     const before = await fleet.report()
     const exitCodes: (number | null)[] = []
+    let mostPerShard = 0
     for (const name of [...new Set(stack.gateways().map((gateway) => gateway.name))].toSorted()) {
+      const earlier = await fleet.report()
       exitCodes.push((await (how === 'replace' ? stack.replace(name) : stack.cycle(name))).code)
       await fleet.online(60_000)
+      mostPerShard = Math.max(mostPerShard, ...connectedAnew(earlier, await fleet.report()))
       step(`${name}: ${how}, ${load.requests} requests, ${load.failed} failed`)
       await sleep(options.restMs)
     }
-    rounds.push({ how, exitCodes, reconnects: reconnects(before, await fleet.report()) })
+    rounds.push({ how, exitCodes, mostPerShard, reconnects: reconnects(before, await fleet.report()) })
   }
   while (load.requests < (options.minRequests ?? 0)) await sleep(200)
   const report = await load.stop()
@@ -76,13 +81,16 @@ export async function rollShards(
   }
 }
 
+const connectedAnew = (before: readonly DeviceReport[], after: readonly DeviceReport[]) =>
+  after.map(({ registrations }, index) => registrations - before[index]!.registrations)
+
 function reconnects(
   before: readonly DeviceReport[],
   after: readonly DeviceReport[],
 ): RoundReport['reconnects'] {
   const found: Partial<Record<KindName, number[]>> = {}
-  for (const [index, { kind, registrations }] of after.entries())
-    (found[kind] ??= []).push(registrations - before[index]!.registrations)
+  for (const [index, count] of connectedAnew(before, after).entries())
+    (found[after[index]!.kind] ??= []).push(count)
   return Object.fromEntries(
     Object.entries(found).map(([kind, counts]) => [
       kind,
