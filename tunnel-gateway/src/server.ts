@@ -7,6 +7,7 @@ import { listen } from '@wmoc/platform/listen'
 import { refuseUpgrade } from './device/listener.ts'
 import type { TunnelListener } from './device/listener.ts'
 import { guardRequest } from './user/http-guard.ts'
+import { isInOrder, mayUpgrade } from './user/last-answer.ts'
 import type { UserListener } from './user/listener.ts'
 import { sendProblem } from './user/problem.ts'
 
@@ -30,7 +31,8 @@ export function createPublicServer(options: {
 }): PublicServer {
   const server: Server = createServer({
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // Looked at with the rest of the head: Node would go on with what follows a request that it refuses.
+    requireHostHeader: false,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: Math.min(15_000, options.requestTimeoutMs),
     // A body that streams may take as long as it likes as long as it goes on; whoever reads it watches that.
@@ -47,11 +49,13 @@ export function createPublicServer(options: {
   server.on('request', (request, response) => dispatch(request, response, false))
   server.on('checkContinue', (request, response) => dispatch(request, response, true))
   server.on('upgrade', (request, socket, head) => upgrade(request, socket, head))
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    refuseUpgrade(socket, 'method_not_allowed'),
-  )
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    if (mayUpgrade(request)) refuseUpgrade(socket, 'method_not_allowed')
+    else socket.destroy()
+  })
 
   function dispatch(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (!isInOrder(request, response)) return void request.socket.pause()
     if (isTunnel(request)) {
       const guarded = guardRequest(request)
       if (guarded.ok)
@@ -68,6 +72,7 @@ export function createPublicServer(options: {
   }
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!mayUpgrade(request)) return void socket.destroy()
     if (!isTunnel(request)) return options.users.upgrade(request, socket as Socket, head)
     const guarded = guardRequest(request)
     if (!guarded.ok) return refuseUpgrade(socket, guarded.code)

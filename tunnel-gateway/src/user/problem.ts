@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
 import type { StreamFailure } from '#src/core/upstream.ts'
+import { endAfterThis } from './last-answer.ts'
 
 const COMMON = [
   'X-Content-Type-Options',
@@ -32,11 +33,13 @@ export function sendError(response: ServerResponse, error: unknown, headers: rea
   const problem = toProblem(error)
   const body = JSON.stringify(problem.body)
   const own = Object.entries(problem.headers).filter(([name]) => name !== 'cache-control')
+  const isLast = headers.includes('Connection')
+  if (isLast || isBodyUnread(response.req)) endAfterThis(response.req.socket)
   response.writeHead(problem.status, [
     ...COMMON,
     ...own.flat(),
     ...headers,
-    ...(headers.includes('Connection') ? [] : closing(response.req)),
+    ...(!isLast && isBodyUnread(response.req) ? ['Connection', 'close'] : []),
     'Content-Length',
     String(Buffer.byteLength(body)),
   ])
@@ -44,11 +47,9 @@ export function sendError(response: ServerResponse, error: unknown, headers: rea
 }
 
 /** A body that nobody will read ends the connection, so that it can't be taken for the next request. */
-function closing(request: IncomingMessage): readonly string[] {
-  if (request.complete) return []
-  const { headers } = request
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-  return hasBody ? ['Connection', 'close'] : []
+function isBodyUnread({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /** What a stream's failure is to the user. An answer that has begun can only be cut, never ended as if it were whole. */
@@ -68,15 +69,22 @@ export function sendFailure(response: ServerResponse, failure: StreamFailure, is
       response.destroy()
       return
     case 'not_supported':
-      // Of an ordinary request there is only the length of its body that a device may not support.
-      if (response.req.headers.upgrade === undefined) return sendProblem(response, 'payload_too_large')
-      return sendProblem(response, 'not_implemented', { detail: NO_WEBSOCKETS })
+      return sendUnsupported(response)
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
       return sendProblem(response, failure)
     default:
       return sendProblem(response, failure)
   }
+}
+
+/** Of an ordinary request it is only its length that a device may not support. */
+function sendUnsupported(response: ServerResponse): void {
+  const { headers } = response.req
+  if (headers.upgrade !== undefined) sendProblem(response, 'not_implemented', { detail: NO_WEBSOCKETS })
+  else if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+    sendProblem(response, 'payload_too_large')
+  else sendProblem(response, 'headers_too_large')
 }
 
 const NO_WEBSOCKETS =
