@@ -106,9 +106,9 @@ suite('two shards that meet', () => {
       answering = (socket) => resolve(answerPeer(socket, acceptor).catch(reasonOf))
     })
     const socket = open()
-    socket.write(greeting!)
+    socket.write(greeting)
     const [reply] = (await once(socket, 'data')) as [Buffer]
-    socket.write(proof!)
+    socket.write(proof)
     assert.equal(await replayed, 'wrong_key')
 
     // Gives the acceptor's own proof back to it.
@@ -116,7 +116,7 @@ suite('two shards that meet', () => {
       answering = (mirror) => resolve(answerPeer(mirror, acceptor).catch(reasonOf))
     })
     const mirror = open()
-    mirror.write(greeting!)
+    mirror.write(greeting)
     const [fresh] = (await once(mirror, 'data')) as [Buffer]
     mirror.write(fresh.subarray(-32))
     assert.equal(await reflected, 'wrong_key')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Hello } from '@wmoc/protocol/v2/handshake'
 import { WebSocket } from 'ws'
 import { PORTAL_HOST, until } from '#src/testing/harness.ts'
@@ -197,6 +198,40 @@ suite('requests that arrive at another shard', () => {
       line.asked.map(({ request }) => request.method),
       ['POST', 'GET'],
     )
+  })
+
+  test('T11, T12: a slow reader costs little memory on both shards, and nobody else', async () => {
+    const { id, line } = await v2()
+    let sent = 0
+    line.serve(({ stream, request }) => {
+      stream.respond({ status: 200, headers: ['content-type', 'x/y'] }, false)
+      if (request.path === '/small') {
+        stream.write(Buffer.from('small'))
+        return stream.end()
+      }
+      const timer = setInterval(() => {
+        if (stream.isOver) return clearInterval(timer)
+        while (stream.queuedBytes < 65_536) {
+          stream.write(Buffer.alloc(16_384))
+          sent += 16_384
+        }
+      }, 5)
+    })
+    const slow = await Promise.all([1, 2, 3].map(() => hops.begin(other, id, { path: '/endless' })))
+    for (const response of slow) response.pause()
+    let last = -1
+    await until(async () => {
+      const isStill = last === sent
+      last = sent
+      await sleep(300)
+      return isStill
+    }, 30_000)
+    const held = async (shard: Harness) => (await shard.status())['heldBytes'] as number
+    assert.ok((await held(owner)) + (await held(other)) <= 3 * 524_288)
+    assert.equal((await other.api(hops.person, id, { path: '/small' })).text, 'small')
+    for (const response of slow) response.destroy()
+    await until(async () => (await owner.status())['serving'] === 0)
+    await until(async () => (await held(owner)) + (await held(other)) === 0)
   })
 
   test('P9: what only shards say to each other can be said by neither users nor devices', async () => {

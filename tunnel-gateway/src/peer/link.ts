@@ -59,6 +59,8 @@ export interface PeerLink {
   readonly isUsable: boolean
   /** Streams at present. */
   readonly size: number
+  /** Bytes of bodies that wait here for credit or for the socket. */
+  readonly heldBytes: number
   /** Null: the link can't take another one now. */
   open(
     head: RequestHead,
@@ -191,6 +193,9 @@ export function createLink(options: LinkOptions): PeerLink {
     },
     get size() {
       return mux.size
+    },
+    get heldBytes() {
+      return mux.heldBytes + socket.writableLength
     },
     open: (head, kind, isLast, handler) =>
       isDown || isLeaving ? null : mux.open(head, kind, isLast, handler),

@@ -14,6 +14,7 @@ export interface PeerLinks {
   readonly up: number
   /** Streams of all links. */
   readonly streams: number
+  readonly heldBytes: number
   start(): void
   stop(): void
   /** Members and the state of their links. */
@@ -127,6 +128,9 @@ export function createPeerLinks(options: {
     },
     get streams() {
       return links().reduce((sum, { size }) => sum + size, 0)
+    },
+    get heldBytes() {
+      return links().reduce((sum, link) => sum + link.heldBytes, 0)
     },
     start() {
       stopListening = membership.onChange(sync)

@@ -18,6 +18,7 @@ export interface PeerListener {
   readonly up: number
   /** Requests of other shards. */
   readonly streams: number
+  readonly heldBytes: number
   start(): Promise<void>
   /** Asks the other shards to open nothing more, waits until what they have is over, and closes. */
   stop(): Promise<void>
@@ -79,6 +80,9 @@ export function createPeerListener(options: {
     },
     get streams() {
       return [...links.values()].reduce((sum, { size }) => sum + size, 0)
+    },
+    get heldBytes() {
+      return [...links.values()].reduce((sum, link) => sum + link.heldBytes, 0)
     },
     async start() {
       port = await listen(server, { host: options.host, port })

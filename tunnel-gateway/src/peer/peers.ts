@@ -36,6 +36,7 @@ export interface Peers {
   status(): {
     peers: { instance: string; isUp: boolean; streams: number }[]
     serving: number
+    heldBytes: number
     parked: number
     locating: number
   }
@@ -77,7 +78,7 @@ export function createPeers(options: {
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
 
-  const answer: AnswerCall = (call) => {
+  const answerCall: AnswerCall = (call) => {
     if (call.name === 'locate') return call.params.controllers.map(whereabouts)
     options.superseded(call.params.controller, call.params.epoch)
     return undefined
@@ -99,7 +100,7 @@ export function createPeers(options: {
     instance,
     log,
     onFailure,
-    answer,
+    answer: answerCall,
     accept: (...given) => serveRequest(options.whenSound() !== null ? nothing : tunnels, endless, ...given),
   })
   metrics.watch({
@@ -126,11 +127,12 @@ export function createPeers(options: {
       return listener.streams
     },
     endStreams() {
-      for (const answer of endless) answer.leave()
+      for (const served of endless) served.leave()
     },
     status: () => ({
       peers: links.list(),
       serving: listener.streams,
+      heldBytes: links.heldBytes + listener.heldBytes,
       parked: router.parked,
       locating: router.waiting,
     }),
