@@ -1,6 +1,7 @@
 /** One request on a v2 tunnel: the user's end, and the device's on a stream of the mux. Pure. */
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { ResetCode } from '@wmoc/protocol/v2/frames'
+import { QUEUE_MARKS } from '@wmoc/protocol/v2/mux'
 import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import { isEventStream } from './exchanges.ts'
 import type { Exchange } from './exchanges.ts'
@@ -11,8 +12,6 @@ import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from 
 
 /** What a user's connection buffers without saying when it is gone; counts as taken. */
 const TAKEN_BYTES = 65_536
-/** Bytes of a request's body held here, from which the user's side shall wait. */
-const WRITE_HIGH_BYTES = 65_536
 /** For the device's answer to a close of its WebSocket. */
 const CLOSE_MS = 5_000
 /** One message of a WebSocket, put together from its pieces. */
@@ -217,7 +216,7 @@ export class UserEnd implements UpstreamStream {
     this.#early = null
     if (early !== null) for (const bytes of early) mux.write(bytes)
     if (this.isSent && (early !== null || this.#trailers !== undefined)) mux.end(this.#trailers)
-    if (mux.queuedBytes < WRITE_HIGH_BYTES) this.wake()
+    if (mux.queuedBytes <= QUEUE_MARKS.high) this.wake()
   }
 
   /** Since the last call bytes went to the device, or the user still owes some. */
@@ -243,7 +242,7 @@ export class UserEnd implements UpstreamStream {
       this.#early ??= []
       this.#early.push(bytes)
     } else mux.write(bytes)
-    this.#isWaiting = (mux?.queuedBytes ?? this.#written) >= WRITE_HIGH_BYTES
+    this.#isWaiting = (mux?.queuedBytes ?? this.#written) > QUEUE_MARKS.high
     return !this.#isWaiting
   }
 
@@ -259,7 +258,7 @@ export class UserEnd implements UpstreamStream {
     if (mux === null || !isWebSocket || this.isSent) return true
     this.#written += bytes.length
     mux.message(bytes, isBinary)
-    this.#isWaiting = mux.queuedBytes >= WRITE_HIGH_BYTES
+    this.#isWaiting = mux.queuedBytes > QUEUE_MARKS.high
     return !this.#isWaiting
   }
 
