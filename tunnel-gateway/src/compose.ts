@@ -171,6 +171,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     admit,
     sessionRules: {
       registerTimeoutMs: config.REGISTER_TIMEOUT_MS,
+      heartbeatMs: config.HEARTBEAT_MS,
       deadAfterMs: V1_LIMITS.deadAfterMs,
       messages: perSecond(config.DEVICE_MESSAGES_PER_SECOND, 10),
     },

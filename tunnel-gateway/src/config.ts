@@ -136,6 +136,11 @@ export const config = defineConfig({
       description: 'Metrics, logs and results of one device; 10 times as many at once',
     },
     REGISTER_TIMEOUT_MS: { schema: durationMs(10_000), description: 'Time for a new socket to register' },
+    HEARTBEAT_MS: {
+      schema: z.coerce.number().int().min(100).max(25_000).default(25_000),
+      description:
+        'Time between two pings of a device, ± 20 %; one that stops to answer is gone within 1.5 of it',
+    },
     QUEUE_PER_TUNNEL: {
       schema: count(32),
       description: 'Requests that wait for a device with all streams taken',

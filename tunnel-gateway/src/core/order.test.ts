@@ -177,7 +177,12 @@ suite('the conversation on a tunnel', () => {
         ingest: (message) => void log.push(message.type),
         commandResult: () => void log.push('result'),
       },
-      { registerTimeoutMs: 10_000, deadAfterMs: 75_000, messages: { burst: 3, count: 1, periodMs: 1_000 } },
+      {
+        registerTimeoutMs: 10_000,
+        heartbeatMs: 25_000,
+        deadAfterMs: 75_000,
+        messages: { burst: 3, count: 1, periodMs: 1_000 },
+      },
       0,
       25_000,
     )
@@ -202,6 +207,21 @@ suite('the conversation on a tunnel', () => {
     log.length = 0
     for (let now = 1_000; now <= 76_000; now += 1_000) session.tick(now, true)
     assert.deepEqual(log, ['ping', 'ping', 'ping', `close ${CLOSE.goingAway.code}`])
+  })
+
+  test('T18: a device that answered pings and stops to is dead within 45 s', () => {
+    const { session, log, receive } = conversation()
+    receive('{"type":"register"}')
+    session.registered(registered)
+    let now = 0
+    const tickUntil = (end: number) => {
+      for (; now < end; now += 1_000) session.tick(now, true)
+    }
+    tickUntil(26_000)
+    session.ponged(26_000)
+    log.length = 0
+    tickUntil(71_000)
+    assert.deepEqual(log, ['ping', `close ${CLOSE.goingAway.code}`])
   })
 
   test('a tunnel that is not read from on purpose is not dead', () => {
@@ -258,7 +278,10 @@ suite('the conversation on a tunnel', () => {
     )
   })
 
-  test('heartbeats are 25 s, give or take a fifth', () => {
-    assert.deepEqual([heartbeatMs(0), heartbeatMs(0.5), heartbeatMs(0.9999)], [20_000, 25_000, 29_999])
+  test('heartbeats are what was set, give or take a fifth', () => {
+    assert.deepEqual(
+      [0, 0.5, 0.9999].map((random) => heartbeatMs(25_000, random)),
+      [20_000, 25_000, 29_999],
+    )
   })
 })

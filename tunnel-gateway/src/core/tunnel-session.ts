@@ -9,7 +9,6 @@
  */
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import type { CloseReason } from '@wmoc/protocol/close-codes'
-import { V1_LIMITS } from '@wmoc/protocol/messages'
 import type {
   ClientMessage,
   CommandResult,
@@ -46,10 +45,16 @@ export interface SessionPorts {
 
 export interface SessionRules {
   readonly registerTimeoutMs: number
+  /** Between two pings, on average. */
+  readonly heartbeatMs: number
+  /** Silence after which a device is gone that never answered a ping. */
   readonly deadAfterMs: number
   /** Messages other than responses, which the gateway asked for. */
   readonly messages: BucketRule
 }
+
+/** Time for a pong, of the time between two pings: a half-open connection is found within 1.45 × 30 s. */
+const PONG_SHARE = 0.45
 
 export type Phase = 'new' | 'registering' | 'claiming' | 'registered' | 'closed'
 
@@ -61,6 +66,7 @@ export class TunnelSession {
   readonly #pingEveryMs: number
   #heardAt: number
   #pingedAt: number
+  #answersPings = false
   #arrivalAt = 0
   #phase: Phase = 'new'
 
@@ -137,9 +143,10 @@ export class TunnelSession {
     return taken.retryAfterMs > 0
   }
 
-  /** A pong, or any other sign of life. */
-  heard(now: number): void {
+  /** A pong. */
+  ponged(now: number): void {
     this.#heardAt = now
+    this.#answersPings = true
   }
 
   /** The device waits for a person. */
@@ -186,15 +193,22 @@ export class TunnelSession {
       return this.refuse('register_timeout', 'No registration in time', CLOSE.registerTimeout, 1_000)
     }
     if (!isReading) this.#heardAt = now
-    if (now - this.#heardAt > this.#rules.deadAfterMs) return this.close(CLOSE.goingAway)
+    if (now - this.#heardAt > this.#rules.deadAfterMs || this.#isPongMissing(now))
+      return this.close(CLOSE.goingAway)
     if (now - this.#pingedAt >= this.#pingEveryMs) {
       this.#pingedAt = now
       this.#ports.ping()
     }
   }
+
+  /** Of a device that answered one before: nothing came since the last ping. */
+  #isPongMissing(now: number): boolean {
+    const isWaiting = this.#answersPings && this.#heardAt < this.#pingedAt
+    return isWaiting && now - this.#pingedAt > this.#pingEveryMs * PONG_SHARE
+  }
 }
 
-/** The heartbeat of one socket: 25 s ± 20 %. @param random Uniform in [0, 1). */
-export function heartbeatMs(random: number): number {
-  return Math.round(V1_LIMITS.heartbeatSec * 1_000 * (0.8 + 0.4 * random))
+/** The heartbeat of one socket: `meanMs` ± 20 %. @param random Uniform in [0, 1). */
+export function heartbeatMs(meanMs: number, random: number): number {
+  return Math.round(meanMs * (0.8 + 0.4 * random))
 }

@@ -75,7 +75,12 @@ export class Connection implements SessionPorts, TunnelLink {
     this.dialect = socket.protocol === SUBPROTOCOL_V2 ? 'v2' : 'v1'
     this.#socket = socket
     this.address = address
-    this.session = new TunnelSession(this, deps.sessionRules, performance.now(), heartbeatMs(Math.random()))
+    this.session = new TunnelSession(
+      this,
+      deps.sessionRules,
+      performance.now(),
+      heartbeatMs(deps.sessionRules.heartbeatMs, Math.random()),
+    )
     connectionOf.set(socket, this)
     socket.on('message', onMessage)
     socket.on('pong', onPong)
@@ -244,7 +249,7 @@ export class Connection implements SessionPorts, TunnelLink {
 
   ponged(): void {
     const now = performance.now()
-    this.session.heard(now)
+    this.session.ponged(now)
     if (this.#pingedAt > 0) this.#deps.metrics.rtt.observe((now - this.#pingedAt) / 1_000)
     this.#pingedAt = 0
   }
