@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { run } from '@wmoc/testkit/process'
+import type { TestProcess } from '@wmoc/testkit/process'
 import { testRedis } from '@wmoc/testkit/redis'
-import { startCluster } from '#src/testing/cluster.ts'
+import { redisCommand, startCluster } from '#src/testing/cluster.ts'
 import type { Cluster } from '#src/testing/cluster.ts'
 import { CREDENTIAL_KEY, INTERNAL_TOKEN, startControlPlane } from '#src/testing/control-plane-server.ts'
 import type { KnownController, Person } from '#src/testing/control-plane-server.ts'
@@ -56,13 +57,11 @@ suite('fencing', () => {
     }
     const main = fileURLToPath(new URL('../main.ts', import.meta.url))
     const start = (name: string) => run(main, { env: { ...environment, SHARD_ID: name } })
-    const processes = [start('a'), start('b')] as const
+    const portOf = async (gateway: TestProcess) =>
+      Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 30_000))![1])
+    const processes = [start('a'), start('b')]
     try {
-      const [a, b] = await Promise.all(
-        processes.map(async (gateway) =>
-          Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 30_000))![1]),
-        ),
-      )
+      const [a, b] = await Promise.all(processes.map(portOf))
       const known = controlPlane.addController()
       const person = await controlPlane.addPerson()
       controlPlane.grant(person, known.record.controllerId)
@@ -72,22 +71,39 @@ suite('fencing', () => {
         })
         return response.text()
       }
-      for (let round = 0; round < 3; round++) {
-        const old = await connected(a!, known, `old ${round}`)
-        assert.equal(await ask(), `old ${round}`)
-        processes[0].kill('SIGSTOP')
-        const next = await connected(b!, known, `new ${round}`)
-        // They wait in the kernel until it wakes.
+      const [paused] = processes
+      /** Requests wait in the kernel until it wakes. */
+      async function wakes(old: RawDevice, body: string): Promise<void> {
         const asked = Array.from({ length: 5 }, ask)
         await new Promise((resolve) => setTimeout(resolve, 300))
-        processes[0].kill('SIGCONT')
-        for (const answer of await Promise.all(asked)) assert.equal(answer, `new ${round}`)
+        paused!.kill('SIGCONT')
+        for (const answer of await Promise.all(asked)) assert.equal(answer, body)
         assert.equal((await old.closed).code, 4409)
+      }
+      for (const round of [1, 2]) {
+        const old = await connected(a!, known, `old ${round}`)
+        assert.equal(await ask(), `old ${round}`)
+        paused!.kill('SIGSTOP')
+        const next = await connected(b!, known, `new ${round}`)
+        await wakes(old, `new ${round}`)
         next.stop()
         await next.closed
       }
+
+      // No message tells it: its subscription is cut, and the shard that takes over has no link to it.
+      const old = await connected(a!, known, 'old')
+      assert.equal(await ask(), 'old')
+      paused!.kill('SIGSTOP')
+      processes[1]!.kill('SIGKILL')
+      const third = start('c')
+      processes.push(third)
+      const c = await portOf(third)
+      const cut = await redisCommand(redis.port, 'CLIENT KILL TYPE pubsub')
+      assert.match(cut, /:[1-9]/)
+      await connected(c, known, 'new')
+      await wakes(old, 'new')
     } finally {
-      processes[0].kill('SIGCONT')
+      processes[0]!.kill('SIGCONT')
       await Promise.all(processes.map((gateway) => gateway.stop()))
       await controlPlane.stop()
       await redis.stop()
