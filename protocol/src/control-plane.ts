@@ -75,7 +75,7 @@ export const GatewayEvent = z.discriminatedUnion('type', [
     type: z.literal('auth_failed'),
     controllerId: z.uuid(),
     remoteAddress: z.string(),
-    reason: z.enum(['bad_secret', 'conflict']),
+    reason: z.enum(['bad_secret', 'conflict', 'quarantined']),
     at: z.int(),
   }),
 ])

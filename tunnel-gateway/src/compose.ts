@@ -30,6 +30,7 @@ import { createAdmit } from './device/admit.ts'
 import { createClaims } from './device/claims.ts'
 import { createConnections } from './device/connections.ts'
 import type { Connections } from './device/connections.ts'
+import { createDisputes } from './device/disputes.ts'
 import { createIngest } from './device/ingest.ts'
 import { createTunnelListener } from './device/listener.ts'
 import { createPresenceKeeper, LET_GO_MS } from './device/presence.ts'
@@ -145,10 +146,12 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     log,
   })
   const flaps = createFlapDetector()
+  const disputes = createDisputes({ store, reporter, log })
   const admit = createAdmit({
     shard: config.SHARD_ID,
     hub,
     flaps,
+    disputes,
     presence,
     reporter,
     commands,
@@ -160,6 +163,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const connections: Connections = createConnections({
     hub,
     flaps,
+    disputes,
     presence,
     admission,
     registrar,

@@ -26,7 +26,7 @@ export type DomainEvent = Base &
         readonly type: 'controller.auth_failed'
         readonly controllerId: string
         readonly remoteAddress: string
-        readonly reason: 'bad_secret' | 'conflict'
+        readonly reason: 'bad_secret' | 'conflict' | 'quarantined'
       }
     | {
         readonly type: 'command.changed'

@@ -12,9 +12,10 @@ import type { StreamRules } from '#src/core/streams.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Connection } from './connection.ts'
 import { identityOf } from './device-description.ts'
+import type { Dispute, DisputeReason, Disputes } from './disputes.ts'
 import { createFlusher } from './flusher.ts'
 import type { PresenceKeeper } from './presence.ts'
-import type { Verdict } from './registrar.ts'
+import type { Refusal, Verdict } from './registrar.ts'
 import { tryLater } from './registrar.ts'
 import type { Reporter } from './reporter.ts'
 import type { Tunnel, TunnelHost } from './tunnel.ts'
@@ -26,6 +27,7 @@ export interface AdmitDeps {
   readonly hub: Hub<Tunnel>
   readonly flaps: FlapDetector
   readonly presence: PresenceKeeper
+  readonly disputes: Disputes
   readonly reporter: Reporter
   readonly commands: CommandTaker
   readonly metrics: GatewayMetrics
@@ -45,13 +47,21 @@ export type Admit = (
   device: DeviceDescription,
 ) => Promise<void>
 
-const conflict = {
-  kind: 'refused',
-  code: 'credential_conflict',
-  message: 'Another device uses this credential',
-  close: CLOSE.conflict,
-  reconnectAfterMs: 60_000,
-} as const
+const REFUSALS: Record<DisputeReason, Omit<Refusal, 'reconnectAfterMs'>> = {
+  conflict: {
+    kind: 'refused',
+    code: 'credential_conflict',
+    message: 'Another device uses this credential',
+    close: CLOSE.conflict,
+  },
+  quarantined: {
+    kind: 'refused',
+    code: 'quarantined',
+    message: 'Kept out for a while',
+    close: CLOSE.overCapacity,
+  },
+}
+const CONFLICT_MS = 60_000
 
 export function createAdmit(deps: AdmitDeps): Admit {
   const { hub, metrics, reporter, log } = deps
@@ -68,17 +78,9 @@ export function createAdmit(deps: AdmitDeps): Admit {
     const { controllerId } = tunnel
     const verdict = deps.flaps.takeover(controllerId, replaced.identity, tunnel.identity, performance.now())
     if (verdict !== 'conflict') return false
-    const { address } = connection
-    log.warn('security', 'two devices fight over one credential', { controllerId, address })
-    reporter.event({
-      type: 'auth_failed',
-      controllerId,
-      remoteAddress: address,
-      reason: 'conflict',
-      at: Date.now(),
-    })
+    void deps.disputes.begin(controllerId, 'conflict', connection.address)
     replaced.close(CLOSE.conflict)
-    connection.refuse(conflict)
+    connection.refuse({ ...REFUSALS.conflict, reconnectAfterMs: CONFLICT_MS })
     return true
   }
 
@@ -101,6 +103,11 @@ export function createAdmit(deps: AdmitDeps): Admit {
       },
       ...(tunnel instanceof TunnelV2 ? tunnel.welcome(isResumed) : {}),
     })
+  }
+
+  async function disputeOf(controllerId: string): Promise<Dispute | null> {
+    const forMs = deps.flaps.blockedForMs(controllerId, performance.now())
+    return forMs > 0 ? { reason: 'conflict', forMs } : deps.disputes.of(controllerId)
   }
 
   /** The device lost its socket for a moment: its tunnel goes on with the new one, and nobody else is told. */
@@ -131,14 +138,21 @@ export function createAdmit(deps: AdmitDeps): Admit {
   return async (connection, { record, secret, how }, message, device) => {
     const { controllerId } = record
     const { session, websocketId, address } = connection
-    const blockedMs = deps.flaps.blockedForMs(controllerId, performance.now())
-    if (blockedMs > 0) return connection.refuse({ ...conflict, reconnectAfterMs: Math.ceil(blockedMs) })
+    const dispute = await disputeOf(controllerId)
+    if (dispute !== null)
+      return connection.refuse({ ...REFUSALS[dispute.reason], reconnectAfterMs: Math.ceil(dispute.forMs) })
     const resumed = resume(connection, message, controllerId)
     if (resumed !== null) return welcome(connection, resumed, secret, true)
-    const epoch = await deps.presence.claim(controllerId, (hub.get(controllerId)?.epoch ?? 0) + 1)
-    if (epoch === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
+    const claimed = await deps.presence.claim(controllerId, (hub.get(controllerId)?.epoch ?? 0) + 1)
+    if (claimed === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
+    const { epoch, isTakeover } = claimed
 
     const tunnel = create(connection, message, controllerId, epoch)
+    if (isTakeover && (await deps.disputes.takenOver(controllerId, tunnel.identity))) {
+      await deps.disputes.begin(controllerId, 'conflict', address)
+      deps.presence.release(tunnel)
+      return connection.refuse({ ...REFUSALS.conflict, reconnectAfterMs: CONFLICT_MS })
+    }
     if (!connection.isOpen || session.phase === 'closed') return deps.presence.release(tunnel)
     const attached = hub.attach(tunnel)
     if (!attached.isAttached) return session.close(CLOSE.superseded)

@@ -24,6 +24,7 @@ import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Admit } from './admit.ts'
 import type { Claims } from './claims.ts'
 import { activationRequired, describeDevice } from './device-description.ts'
+import type { Disputes } from './disputes.ts'
 import type { Ingest } from './ingest.ts'
 import { SUBPROTOCOL_V2 } from './listener.ts'
 import type { Refusal, Registrar, Verdict } from './registrar.ts'
@@ -37,6 +38,7 @@ export interface ConnectionDeps {
   readonly claims: Claims
   readonly ingest: Ingest
   readonly reporter: Reporter
+  readonly disputes: Disputes
   readonly metrics: GatewayMetrics
   readonly log: Logger
   readonly sessionRules: SessionRules
@@ -188,8 +190,32 @@ export class Connection implements SessionPorts, TunnelLink {
 
   /** To be called about every second. @param now Of the monotonic clock. */
   tick(now: number): void {
-    this.tunnel?.tick(now)
-    this.session.tick(now, !this.#socket.isPaused)
+    this.guarded(() => {
+      this.tunnel?.tick(now)
+      this.session.tick(now, !this.#socket.isPaused)
+    })
+  }
+
+  /** What one device makes the code do wrong ends that device's socket and nothing else. */
+  guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.broke(error)
+    }
+  }
+
+  /** An exception escaped from what handles this device. */
+  broke(error: unknown): void {
+    const { log, disputes } = this.#deps
+    const controllerId = this.tunnel?.controllerId
+    log.error('tunnel', 'handling a device failed', { controllerId, address: this.address, error })
+    if (controllerId !== undefined) void disputes.broke(controllerId, this.address)
+    try {
+      this.session.refuse('internal_error', 'Something went wrong', CLOSE.overCapacity, 30_000)
+    } catch {
+      this.#socket.terminate()
+    }
   }
 
   async #register(message: Registration): Promise<void> {
@@ -244,7 +270,11 @@ export class Connection implements SessionPorts, TunnelLink {
   // What its socket says.
 
   received(data: Buffer, isBinary: boolean): void {
-    this.session.receive(data, isBinary, performance.now())
+    try {
+      this.session.receive(data, isBinary, performance.now())
+    } catch (error) {
+      this.broke(error)
+    }
   }
 
   ponged(): void {
@@ -263,9 +293,9 @@ export class Connection implements SessionPorts, TunnelLink {
   socketClosed(code: number): void {
     if (this.session.phase !== 'closed' && code !== 1006 && this.#closeReason === LOST)
       this.#closeReason = { code, reason: 'closed_by_device' }
-    this.session.closed()
-    this.#leave()
     this.#deps.gone(this)
+    this.session.closed()
+    this.guarded(() => this.#leave())
   }
 }
 

@@ -28,8 +28,6 @@ export interface Connections {
   closeAll(reason: CloseReason): void
   /** When the last tunnel of a controller closed here, since this process runs. Milliseconds since 1970. */
   readonly lastSeenAt: (controllerId: string) => number | null
-  /** Another shard has a tunnel of this controller with this epoch: an older one here ends. */
-  readonly superseded: (controllerId: string, epoch: number) => void
   /** A tunnel that waits without a socket is over. */
   readonly ended: (tunnel: Tunnel, reason: CloseReason) => void
 }
@@ -106,9 +104,5 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     },
     lastSeenAt: (controllerId) => lastSeen.get(controllerId) ?? null,
     ended: over,
-    superseded(controllerId, epoch) {
-      const tunnel = deps.hub.get(controllerId)
-      if (tunnel !== undefined && tunnel.epoch < epoch) tunnel.supersede()
-    },
   }
 }

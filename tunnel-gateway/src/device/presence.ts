@@ -37,10 +37,10 @@ export interface PresenceKeeper {
   start(): void
   stop(): Promise<void>
   /**
-   * Takes the controller over: the new epoch, once the shard that held it has let go of it or had time to.
-   * Null: the store is away.
+   * Takes the controller over: the new epoch, once the shard that held it has let go of it or had time to, and whether
+   * a living shard held it. Null: the store is away.
    */
-  claim(controllerId: string, atLeast: number): Promise<number | null>
+  claim(controllerId: string, atLeast: number): Promise<{ epoch: number; isTakeover: boolean } | null>
   /** Tells everything now, and ends what was taken over; rejects when the store is away. */
   renewAll(): Promise<void>
   /** The tunnel is closed. One that was sent away is expected back soon. */
@@ -177,8 +177,9 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
       const { epoch, previous } = claimed
       claims.push({ controllerId, epoch, at: performance.now() })
       const holder = previous?.isMoving === false && previous.shard !== instance ? previous.shard : null
-      if (holder !== null && options.isAlive(holder)) await letGo(holder, controllerId, epoch)
-      return epoch
+      const isTakeover = holder !== null && options.isAlive(holder)
+      if (isTakeover) await letGo(holder, controllerId, epoch)
+      return { epoch, isTakeover }
     },
     renewAll: () => renew([...hub.all()]),
     release(tunnel) {

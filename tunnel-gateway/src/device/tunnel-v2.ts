@@ -119,6 +119,14 @@ export class TunnelV2 extends Tunnel {
 
   /** Sends what waits, as far as the socket takes it: the rest stays where it is shared out fairly. */
   override flush(): void {
+    try {
+      this.#flush()
+    } catch (error) {
+      this.link.broke(error)
+    }
+  }
+
+  #flush(): void {
     while (this.link.canTake) {
       const message = this.#mux?.pull(this.#room.message) ?? null
       if (message === null) return

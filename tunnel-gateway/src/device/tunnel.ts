@@ -42,6 +42,8 @@ export interface TunnelLink {
   /** Reading from the device stops (true) or goes on (false). */
   pause(isPaused: boolean): void
   close(reason: CloseReason): void
+  /** An exception escaped from what handles this device. */
+  broke(error: unknown): void
   /** Its tunnel goes on with another socket: this one ends without a word. */
   release(): void
 }

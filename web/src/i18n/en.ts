@@ -251,6 +251,11 @@ export const en = {
       title: '{name}: two devices with one secret',
       message: 'Both were refused, one of them at {address}. If one is not yours, rotate the credentials.',
     },
+    controller_auth_quarantined: {
+      title: '{name} is kept out for ten minutes',
+      message:
+        'What the device at {address} sends can’t be handled. If it goes on, its firmware needs an update.',
+    },
     command_failed: { title: '{name}: {command} failed', message: 'The controller said: {reason}' },
     command_expired: { title: '{name}: {command} expired', message: 'It was not done in the time it had.' },
   },

@@ -3,8 +3,8 @@ import type { Notification } from '@wmoc/api/contracts/notifications'
 
 /** `notice.<type>`, or the variant that its reason asks for. */
 export function textKey({ type, data }: Pick<Notification, 'type' | 'data'>): string {
-  if (type === 'controller_auth_failed' && data.reason === 'conflict')
-    return 'notice.controller_auth_conflict'
+  if (type === 'controller_auth_failed' && (data.reason === 'conflict' || data.reason === 'quarantined'))
+    return `notice.controller_auth_${data.reason}`
   if (type === 'command_failed' && data.reason === 'expired') return 'notice.command_expired'
   return `notice.${type}`
 }

@@ -31,11 +31,16 @@ const EN: Record<NotificationType, Template> = {
     message: `The controller "${controllerName}" has lost its connection.`,
   }),
   controller_auth_failed: ({ controllerName, remoteAddress, reason }) => ({
-    title: `${controllerName}: somebody failed to sign in as it`,
+    title:
+      reason === 'quarantined'
+        ? `${controllerName} is kept out for ten minutes`
+        : `${controllerName}: somebody failed to sign in as it`,
     message:
-      reason === 'conflict'
-        ? `Two devices used the secret of "${controllerName}" at the same time; both were refused, one of them at ${remoteAddress}. If one is not yours, rotate its credentials.`
-        : `A device at ${remoteAddress} gave a wrong secret for "${controllerName}". If it is not yours, rotate its credentials.`,
+      reason === 'quarantined'
+        ? `What the device at ${remoteAddress} sends as "${controllerName}" can't be handled. If it goes on, its firmware needs an update.`
+        : reason === 'conflict'
+          ? `Two devices used the secret of "${controllerName}" at the same time; both were refused, one of them at ${remoteAddress}. If one is not yours, rotate its credentials.`
+          : `A device at ${remoteAddress} gave a wrong secret for "${controllerName}". If it is not yours, rotate its credentials.`,
   }),
   command_failed: ({ controllerName, commandName, reason }) => ({
     title: `${controllerName}: command ${commandName} failed`,
@@ -60,11 +65,16 @@ const RU: Record<NotificationType, Template> = {
     message: `Контроллер «${controllerName}» потерял соединение.`,
   }),
   controller_auth_failed: ({ controllerName, remoteAddress, reason }) => ({
-    title: `${controllerName}: неудачная попытка входа`,
+    title:
+      reason === 'quarantined'
+        ? `${controllerName} не принимается десять минут`
+        : `${controllerName}: неудачная попытка входа`,
     message:
-      reason === 'conflict'
-        ? `Два устройства одновременно использовали секрет контроллера «${controllerName}»; отказано обоим, адрес одного из них ${remoteAddress}. Если это не ваше устройство, смените учётные данные.`
-        : `Устройство с адреса ${remoteAddress} предъявило неверный секрет контроллера «${controllerName}». Если это не ваше устройство, смените учётные данные.`,
+      reason === 'quarantined'
+        ? `То, что присылает устройство с адреса ${remoteAddress} от имени «${controllerName}», не удаётся обработать. Если это повторится, обновите его прошивку.`
+        : reason === 'conflict'
+          ? `Два устройства одновременно использовали секрет контроллера «${controllerName}»; отказано обоим, адрес одного из них ${remoteAddress}. Если это не ваше устройство, смените учётные данные.`
+          : `Устройство с адреса ${remoteAddress} предъявило неверный секрет контроллера «${controllerName}». Если это не ваше устройство, смените учётные данные.`,
   }),
   command_failed: ({ controllerName, commandName, reason }) => ({
     title: `${controllerName}: команда ${commandName} не выполнена`,
