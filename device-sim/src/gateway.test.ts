@@ -1,4 +1,4 @@
-/** The simulator against the real gateway: what each promises the other, over a real socket. */
+/** The simulator against the real gateway: what each promises the other, over a real socket, in both dialects. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -24,9 +24,11 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((simulator) => simulator.stop()))
 })
 
+let protocol: 'v1' | 'v2' = 'v1'
+
 function create(options: Partial<SimulatorOptions> = {}): Simulator {
   const url = `ws://127.0.0.1:${harness.port}/tunnel`
-  const simulator = createSimulator({ url, reportEveryMs: 0, random: () => 0, ...options })
+  const simulator = createSimulator({ url, protocol, reportEveryMs: 0, random: () => 0, ...options })
   running.push(simulator)
   return simulator
 }
@@ -42,10 +44,19 @@ async function online(options: Partial<SimulatorOptions> = {}, changes: Partial<
   return { simulator, controllerId, store }
 }
 
-suite('simulator and gateway', () => {
+for (const dialect of ['v1', 'v2'] as const) {
+  suite(`simulator and gateway over dialect ${dialect}`, () => {
+    before(() => {
+      protocol = dialect
+    })
+    promises()
+  })
+}
+
+function promises(): void {
   test('register with a token, then with the credentials it brought', async () => {
     harness.controlPlane.tokens.add('token-of-this-test')
-    const simulator = create({ token: 'token-of-this-test' })
+    const simulator = create({ token: 'token-of-this-test', features: [] })
     simulator.start()
     const [first, issued] = await once(simulator.events, 'registered')
     assert.equal(issued.controller_id, first.controllerId)
@@ -199,7 +210,7 @@ suite('simulator and gateway', () => {
   })
 
   test('do a queued command once however often it is delivered', async () => {
-    const { simulator, controllerId } = await online()
+    const { simulator, controllerId } = await online({ features: [] })
     const done: boolean[] = []
     simulator.events.on('command', ({ repeated }) => done.push(repeated))
     const id = randomUUID()
@@ -225,4 +236,4 @@ suite('simulator and gateway', () => {
     assert.ok([1007, 4400].includes(code), String(code))
     assert.notEqual(retryInMs, null)
   })
-})
+}

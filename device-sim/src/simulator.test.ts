@@ -45,6 +45,10 @@ async function online(
   return { simulator, peer }
 }
 
+async function featuresOf(peer: Peer): Promise<unknown> {
+  return (await peer.next('register')).credentials?.features
+}
+
 function ask(peer: Peer, id: string, path = '/', method = 'GET'): void {
   peer.send({ type: 'http_request', id, method, path, headers: {}, body: '' })
 }
@@ -204,12 +208,52 @@ suite('a simulated controller', () => {
     assert.equal(simulator.isOnline, false)
   })
 
-  test('leaves at the time a goaway names and comes back', async () => {
-    const { peer } = await online()
-    peer.send({ type: 'goaway', reason: 'draining', reconnectAfterMs: 20 })
-    const again = await server.accept()
+  test('leaves at the time a goaway names, once its answers are out, and comes back', async () => {
+    const ending = Promise.withResolvers<void>()
+    const { peer } = await online({
+      features: [],
+      handler: async (_, sink) => {
+        await ending.promise
+        await sink.whole(204, {})
+      },
+    })
+    ask(peer, 'a')
+    peer.send({ type: 'goaway', reason: 'draining', reconnectAfterMs: 5 })
+    setTimeout(() => ending.resolve(), 50)
+    assert.equal((await peer.next('http_response', 'a')).status, 204)
     assert.equal(await peer.closed, 1000)
+    const again = await server.accept()
     assert.equal((await again.next('register')).credentials?.secret, SECRET)
+  })
+
+  test('opens its new tunnel before it leaves the old one, and finishes there what was begun', async () => {
+    const { peer, simulator } = await online({ features: ['overlap', 'follow'] })
+    ask(peer, 'a', '/api/drip?bytes=20&ms=10')
+    await peer.next('http_response')
+    peer.send({ type: 'goaway', reason: 'draining', reconnectAfterMs: 5, shard: 'b&c' })
+    const next = await server.accept()
+    assert.deepEqual(await featuresOf(next), ['overlap', 'follow'])
+    assert.equal(next.query, '?shard=b%26c')
+    next.register()
+    await once(simulator.events, 'registered')
+    const last = peer.received.find((message) => message.type === 'http_response_chunk' && !message.more)
+    assert.equal(last, undefined)
+    while ((await peer.next('http_response_chunk', 'a')).more);
+    ask(next, 'b', '/about')
+    assert.equal((await answerTo(next, 'b')).head.status, 200)
+    const left = once(simulator.events, 'left')
+    peer.socket.close(1012, 'service_restart')
+    assert.equal((await left)[0].code, 1012)
+    assert.equal(simulator.isOnline, true)
+  })
+
+  test('follows once, and goes anywhere when that fails', async () => {
+    const { peer } = await online({ features: ['overlap', 'follow'] })
+    peer.send({ type: 'goaway', reason: 'draining', reconnectAfterMs: 5, shard: 'gone' })
+    const first = await server.accept()
+    assert.equal(first.query, '?shard=gone')
+    first.socket.terminate()
+    assert.equal((await server.accept()).query, '')
   })
 
   test('stops for good when it is revoked', async () => {
@@ -243,9 +287,18 @@ suite('a simulated controller', () => {
     assert.deepEqual([later, server.connections - connections], [[], 0])
   })
 
-  test('offers no compression, no Origin and the subprotocol of this dialect', async () => {
-    const { peer } = await online()
+  test('offers no compression and takes the dialect of an old gateway', async () => {
+    const { peer, simulator } = await online()
     assert.equal(peer.socket.extensions, '')
-    assert.equal(peer.socket.protocol, 'wmoc.v1')
+    assert.deepEqual([peer.socket.protocol, simulator.dialect], ['wmoc.v1', 'v1'])
+  })
+
+  test('keeps within what a profile can hold', async () => {
+    start({ profile: 'esp32' })
+    const { credentials } = await (await server.accept()).next('register')
+    assert.deepEqual(
+      [credentials?.max_streams, credentials?.max_req_header, credentials?.features],
+      [4, 512, undefined],
+    )
   })
 })

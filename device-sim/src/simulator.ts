@@ -3,15 +3,17 @@ import { EventEmitter } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import type {
   ActivationRequired,
-  ClientMessage,
   DeviceCredentials,
+  DeviceFeature,
   Registered,
 } from '@wmoc/protocol/messages'
-import { DEFAULT_CHUNK_BYTES } from '@wmoc/protocol/v1-body'
 import { createCommandRunner, type CommandHandler, type CommandRunner } from './device/commands.ts'
-import { createExchange, type RequestHandler } from './device/exchange.ts'
+import { deviceCommands } from './device/device-commands.ts'
 import { createFaults, type Fault } from './device/faults.ts'
+import type { Handlers, RequestHandler, SocketHandler } from './device/handler.ts'
 import { createOutbox } from './device/outbox.ts'
+import { PROFILES, type DeviceLimits, type ProfileName } from './device/profile.ts'
+import { metricItems } from './device/sensors.ts'
 import {
   newSession,
   stepSession,
@@ -20,9 +22,8 @@ import {
   type SessionEvent,
 } from './device/session.ts'
 import { createMemoryStore, type DeviceStore } from './device/store.ts'
-import { openTunnel, type Tunnel } from './device/tunnel.ts'
-import { metricItems } from './device/sensors.ts'
-import { deviceCommands } from './device/device-commands.ts'
+import type { ProtocolName } from './device/tunnel.ts'
+import { createTunnels } from './device/tunnels.ts'
 import { createPageModel, type PageModel } from './page/model.ts'
 import { createPage } from './page/page.ts'
 
@@ -36,6 +37,8 @@ export type SimulatorEvents = {
   acknowledged: [number]
   /** The tunnel closed; `retryInMs` null: no further try. */
   closed: [{ code: number; reason: string; retryInMs: number | null }]
+  /** A tunnel closed that had been left for a newer one. */
+  left: [{ code: number }]
   /** A handler failed, or a message of the gateway was none. */
   fault: [Error]
   /** For good: revoked, or `stop` was called. */
@@ -45,6 +48,12 @@ export type SimulatorEvents = {
 export type SimulatorOptions = {
   /** ws:// or wss:// address of the tunnel. */
   url: string
+  /** The dialect to offer; default: both, the gateway chooses. */
+  protocol?: ProtocolName
+  /** What it can hold and do; default `device`. */
+  profile?: ProfileName
+  /** Instead of the profile's. */
+  features?: readonly DeviceFeature[]
   /** Activation token for the first connection; without token and credentials it asks to be claimed. */
   token?: string
   /** Default: in memory. */
@@ -53,12 +62,16 @@ export type SimulatorOptions = {
   description?: DeviceCredentials
   /** Answers the requests; default: the controller's own page. */
   handler?: RequestHandler
+  /** Takes users' WebSockets; default: the own page's, or none beside a `handler`. */
+  socketHandler?: SocketHandler
   /** Commands it obeys beside its own, by name. */
   commands?: Readonly<Record<string, CommandHandler>>
   /** Time between metrics; 0: none. Default 5,000. */
   reportEveryMs?: number
-  /** Requests at once; announced. Default 8. */
+  /** Requests at once; announced. Default: the profile's. */
   maxStreams?: number
+  /** Called instead of connecting at once; calls back when it may. For fleets that bound their rate. */
+  gate?: (connect: () => void) => void
   faults?: readonly Fault[]
   nowMs?: () => number
   random?: () => number
@@ -73,8 +86,16 @@ export type Simulator = {
   start(): void
   /** Closes with 1000 and resolves when the socket is gone. No further events. */
   stop(): Promise<void>
-  /** Cuts the socket as a power cut would; it comes back by itself. */
+  /** Cuts the socket without a goodbye; it comes back by itself, with its streams where it can resume them. */
   cut(): void
+  /** From now on the socket neither reads nor writes nor closes: a half-open connection. */
+  freeze(): void
+  /** From now on the socket carries so many bytes per second. */
+  slowDown(bytesPerSec: number): void
+  /** Sends something as it is: text, or bytes as a binary message. */
+  sendRaw(message: string | Uint8Array): void
+  /** The dialect spoken now. */
+  readonly dialect: 'v1' | 'v2' | null
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void
   /** Sends metric values now (or at the next connection). */
   report(values: Record<string, number>): void
@@ -84,9 +105,15 @@ export type Simulator = {
 
 /** Puts a controller together; nothing happens before `start`. */
 export function createSimulator(options: SimulatorOptions): Simulator {
-  const { url, token = null, handler, reportEveryMs = 5_000, maxStreams = 8 } = options
+  const { token = null, reportEveryMs = 5_000 } = options
   const nowMs = options.nowMs ?? Date.now
   const random = options.random ?? Math.random
+  const profile = PROFILES[options.profile ?? 'device']
+  const limits: DeviceLimits = {
+    ...profile.limits,
+    ...(options.maxStreams ? { maxStreams: options.maxStreams } : {}),
+  }
+  const features = options.features ?? profile.features
   const store = options.store ?? createMemoryStore()
   const events = new EventEmitter<SimulatorEvents>()
   const stored = store.load()
@@ -94,32 +121,32 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const modelName = options.description?.model ?? 'WMOC Sim 1'
   const firmware = options.description?.firmware_version ?? '1.0.0'
   const model = createPageModel({ model: modelName, firmware, nowMs, random })
-  const page = handler ? null : model
+  const page = options.handler ? null : model
 
-  let session = newSession({ current: stored?.current ?? null, next: stored?.next ?? null }, token)
+  let session = newSession({ current: stored?.current ?? null, next: stored?.next ?? null }, token, features)
   let bootId = randomBytes(8).toString('hex')
   let outbox = createOutbox()
   let commands: CommandRunner | null = null
-  let tunnel: Tunnel | null = null
   let reconnectTimer: NodeJS.Timeout | undefined
   let reportTimer: NodeJS.Timeout | undefined
   let retryInMs: number | null = null
-  let maxChunkBytes = DEFAULT_CHUNK_BYTES
 
   const faults = createFaults(options.faults ?? [], random)
-  let ownPage: RequestHandler | null = null
-  const answer: RequestHandler = (request, sink) => {
-    if (handler) return handler(request, sink)
-    // Made at the first visit: an idle device of a fleet stays small.
-    ownPage ??= createPage(model, (sentence) => simulator.log('info', sentence))
-    return ownPage(request, sink)
-  }
-  const exchange = createExchange({
-    handler: faults.wrap(answer),
-    send,
-    maxStreams,
-    maxChunkBytes: () => maxChunkBytes,
-    onError: (error) => events.emit('fault', asError(error)),
+  const tunnels = createTunnels({
+    url: options.url,
+    protocol: options.protocol ?? 'auto',
+    handlers: faults.wrap(handlersOf(options, model, (sentence) => simulator.log('info', sentence))),
+    limits,
+    onOpen: () => dispatch({ type: 'opened' }),
+    onMessage: (message) => dispatch({ type: 'message', message }),
+    onRequest: (request) => void events.emit('request', request),
+    onFault: (error) => void events.emit('fault', error),
+    onLeft: (code) => void events.emit('left', { code }),
+    onClose(code, reason, isResumable) {
+      if (!session.reconnectPlanned) retryInMs = null
+      dispatch({ type: 'closed', code, isResumable })
+      events.emit('closed', { code, reason, retryInMs })
+    },
   })
 
   function description(): DeviceCredentials {
@@ -128,15 +155,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       firmware_version: firmware,
       model: modelName,
       boot_id: bootId,
-      max_streams: maxStreams,
-      max_request_body: 1_048_576,
-      max_req_header: 4_096,
+      max_streams: limits.maxStreams,
+      max_request_body: limits.maxRequestBody,
+      max_req_header: limits.maxRequestHeader,
+      ...(features.length > 0 ? { features: [...features] } : {}),
       ...options.description,
     }
-  }
-
-  async function send(message: ClientMessage): Promise<void> {
-    await tunnel?.send(message)
   }
 
   function dispatch(event: SessionEvent): void {
@@ -148,61 +172,55 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   function perform(effect: SessionEffect): void {
     switch (effect.type) {
       case 'send':
-        void send(effect.message)
-        break
+        return tunnels.send(effect.message)
       case 'save':
-        store.save({ mac, ...effect.slots })
-        break
+        return store.save({ mac, ...effect.slots })
       case 'connect':
-        connect()
-        break
+        return connect(effect.shard)
       case 'connect_after':
         retryInMs = effect.afterMs
         clearTimeout(reconnectTimer)
         reconnectTimer = setTimeout(() => dispatch({ type: 'due' }), effect.afterMs)
-        break
+        return
       case 'close':
-        tunnel?.close()
-        tunnel = null
-        exchange.abandon()
-        break
+        return tunnels.close()
+      case 'leave':
+        return tunnels.leave()
+      case 'finish':
+        return tunnels.finish()
       case 'activation_required':
         // Who waits to be claimed stays the same device when the power goes.
         if (!store.load()) store.save({ mac, current: null, next: null })
         events.emit('activationRequired', effect.message)
-        break
+        return
       case 'registered':
-        maxChunkBytes = Math.min(DEFAULT_CHUNK_BYTES, effect.message.limits.maxResponseBody)
-        outbox.reconnected()
-        flush()
-        events.emit('registered', effect.message, effect.issued)
-        break
+        return onRegistered(effect)
       case 'draining':
-        break
+        return
       case 'deliver':
-        deliver(effect.message)
-        break
+        return deliver(effect.message)
       case 'stopped':
         halt()
         events.emit('stopped', effect.reason)
-        break
     }
   }
 
+  function connect(shard: string | null): void {
+    if (!options.gate) return tunnels.connect(shard)
+    options.gate(() => session.phase === 'offline' && !tunnels.newest && tunnels.connect(shard))
+  }
+
+  function onRegistered({ message, issued }: Extract<SessionEffect, { type: 'registered' }>): void {
+    if (tunnels.newest) faults.online(tunnels.newest.line)
+    outbox.reconnected()
+    flush()
+    events.emit('registered', message, issued)
+  }
+
   function deliver(message: Extract<SessionEffect, { type: 'deliver' }>['message']): void {
-    switch (message.type) {
-      case 'http_request':
-        events.emit('request', message)
-        return exchange.accept(message)
-      case 'http_cancel':
-        return exchange.cancel(message.id)
-      case 'ack':
-        outbox.acknowledge(message.seq)
-        events.emit('acknowledged', message.seq)
-        return
-      case 'command':
-        void runCommand(message)
-    }
+    if (message.type === 'command') return void runCommand(message)
+    outbox.acknowledge(message.seq)
+    events.emit('acknowledged', message.seq)
   }
 
   async function runCommand(
@@ -219,7 +237,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     try {
       const { result, isRepeated } = await commands.run(command)
       if (!result) return
-      await send(result)
+      tunnels.send(result)
       events.emit('command', { id: command.id, name: command.name, ok: result.ok, repeated: isRepeated })
     } catch (error) {
       // A journal that cannot be written: not answered, so the platform asks again.
@@ -234,30 +252,13 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       outbox = createOutbox()
       if (page) page.bootedAtMs = nowMs()
       simulator.log('info', 'booted')
-      simulator.cut()
+      tunnels.powerCut()
     }, 250)
-  }
-
-  function connect(): void {
-    const opened = openTunnel(url, {
-      onOpen: () => tunnel === opened && dispatch({ type: 'opened' }),
-      onMessage: (message) => tunnel === opened && dispatch({ type: 'message', message }),
-      onFault: (error) => events.emit('fault', error),
-      onClose(code, reason) {
-        if (tunnel !== opened) return
-        tunnel = null
-        exchange.abandon()
-        if (!session.reconnectPlanned) retryInMs = null
-        dispatch({ type: 'closed', code })
-        events.emit('closed', { code, reason, retryInMs })
-      },
-    })
-    tunnel = opened
   }
 
   function flush(): void {
     if (session.phase !== 'online') return
-    for (const batch of outbox.due(nowMs())) void send(batch)
+    for (const batch of outbox.due(nowMs())) tunnels.send(batch)
   }
 
   function tick(): void {
@@ -267,14 +268,16 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         type: 'metrics',
         items: [{ type: 'uptime', value: Math.floor(process.uptime()), timestamp: nowMs() }],
       })
-    faults.spoil((text) => tunnel?.sendRaw(text))
+    const { newest } = tunnels
+    const wrong = newest?.dialect && faults.spoil(newest.dialect)
+    if (wrong) newest.line.send(wrong)
     flush()
   }
 
   function halt(): void {
     clearTimeout(reconnectTimer)
     clearInterval(reportTimer)
-    exchange.abandon()
+    void tunnels.stop()
   }
 
   const simulator: Simulator = {
@@ -284,7 +287,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       return session.current?.controller_id ?? null
     },
     get isOnline() {
-      return session.phase === 'online'
+      return session.phase === 'online' || tunnels.hasLeft
+    },
+    get dialect() {
+      return tunnels.newest?.dialect ?? null
     },
     get unacknowledged() {
       return outbox.waiting
@@ -295,11 +301,13 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       dispatch({ type: 'due' })
     },
     async stop() {
-      const closing = tunnel
       dispatch({ type: 'stop' })
-      await closing?.closed
+      await tunnels.stop()
     },
-    cut: () => tunnel?.cut(),
+    cut: () => tunnels.newest?.line.cut(),
+    freeze: () => tunnels.newest?.line.freeze(),
+    slowDown: (bytesPerSec) => tunnels.newest?.line.slowDown(bytesPerSec),
+    sendRaw: (message) => tunnels.newest?.line.send(message),
     log(level, message) {
       outbox.add({ type: 'log', items: [{ level, message, timestamp: nowMs() }] })
       flush()
@@ -312,6 +320,24 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   }
   return simulator
 }
+
+/** The own page is made at the first visit: an idle device of a fleet stays small. */
+function handlersOf(
+  { handler, socketHandler }: SimulatorOptions,
+  model: PageModel,
+  onChange: (sentence: string) => void,
+): Handlers {
+  if (handler) return { request: handler, socket: socketHandler ?? refuseSocket }
+  let page: Handlers | null = null
+  const own = () => (page ??= createPage(model, onChange))
+  return {
+    request: (request, sink) => own().request(request, sink),
+    socket: (request, socket) => own().socket(request, socket),
+  }
+}
+
+const refuseSocket: SocketHandler = (_, socket) =>
+  socket.refuse(501, { 'content-type': 'text/plain' }, Buffer.from('no WebSockets here\n'))
 
 /** Locally administered, so it never is a real device's (IEEE 802, second bit of the first byte). */
 function randomMac(): string {

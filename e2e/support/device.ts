@@ -1,7 +1,7 @@
 /** A controller inside the test, whose answers are the test's own, and which remembers all that ever reached it. */
 import { createSimulator } from '@wmoc/device-sim/simulator'
 import type { Simulator, SimulatorOptions } from '@wmoc/device-sim/simulator'
-import type { DeviceRequest, RequestHandler } from '@wmoc/device-sim/device/exchange'
+import type { DeviceRequest, RequestHandler } from '@wmoc/device-sim/device/handler'
 import { eventually } from './stack.ts'
 import type { Person, TestStack } from './stack.ts'
 

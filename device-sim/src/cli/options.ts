@@ -1,17 +1,28 @@
 /** The command line of the simulator: text in, checked options out. */
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { FAULTS } from '../device/faults.ts'
+import { DEVICE_FEATURES } from '@wmoc/protocol/messages'
+import { FAULT_MEANINGS, FAULTS } from '../device/faults.ts'
+import { PROFILES, type ProfileName } from '../device/profile.ts'
+import { PROTOCOLS, type ProtocolName } from '../device/tunnel.ts'
+
+const faultLines = FAULTS.map((fault) => `                       ${fault}: ${FAULT_MEANINGS[fault]}`).join(
+  '\n',
+)
 
 export const HELP = `A simulated controller, a fleet of them, or an agent in front of a real HTTP device.
 
   npm run sim -- [options]
 
   --url URL            tunnel of the platform (default ws://localhost:8080/tunnel)
+  --protocol NAME      v1, v2, or auto: offers both and speaks what the gateway chooses (default auto)
+  --profile NAME       what it can hold and do: device (default; agent with --upstream), esp32, agent
+  --features LIST      instead of the profile's: ${DEVICE_FEATURES.join(', ')}, comma-separated, or none
   --token TOKEN        activation token from the portal; without it the device shows a code to claim it by
   --code               show a code even when a token is given by mistake (the default without --token)
   --state FILE         keep credentials and done commands here (mode 0600); without it they end with the process
-  --upstream URL       answer with the real web server at http://host:port instead of the own page
+  --upstream URL       answer with the real web server at http://host:port instead of the own page; WebSockets and
+                       server-sent events pass through
   --mac MAC            hardware address to report (default: made up once)
   --model NAME         model to report
   --firmware VERSION   firmware version to report
@@ -23,7 +34,9 @@ export const HELP = `A simulated controller, a fleet of them, or an agent in fro
   --credentials FILE   JSON lines {"token"} or {"controller_id","secret"}, one per controller; new ones are kept here
   --ramp N             controllers that connect per second (default 50)
   --churn N            controllers cut off per second, they come back by themselves (default 0)
-  --faults LIST        of each controller, comma-separated: ${FAULTS.join(', ')}
+  --connects N         connections opened per second at most, reconnects too (default 0: as they want)
+  --faults LIST        of each controller, comma-separated:
+${faultLines}
   --duration SEC       stop after this time
 
   --help               this text
@@ -33,9 +46,23 @@ Ctrl-C closes every tunnel cleanly.
 
 const seconds = z.coerce.number().min(0).max(86_400)
 
+const protocols = Object.keys(PROTOCOLS) as ProtocolName[]
+const profiles = Object.keys(PROFILES) as ProfileName[]
+
+/** Names between commas; the empty list has a name of its own. */
+function listOf<Name extends string>(names: readonly Name[], nothing?: string) {
+  return z
+    .string()
+    .transform((list) => (list === nothing ? [] : list.split(',')))
+    .pipe(z.array(z.enum(names)))
+}
+
 const Options = z
   .strictObject({
     url: z.url({ protocol: /^wss?$/ }).default('ws://localhost:8080/tunnel'),
+    protocol: z.enum(protocols).default('auto'),
+    profile: z.enum(profiles).optional(),
+    features: listOf(DEVICE_FEATURES, 'none').optional(),
     token: z.string().min(1).max(256).optional(),
     code: z.boolean().default(false),
     state: z.string().min(1).optional(),
@@ -53,14 +80,12 @@ const Options = z
     credentials: z.string().min(1).optional(),
     ramp: z.coerce.number().min(0.1).max(10_000).default(50),
     churn: z.coerce.number().min(0).max(10_000).default(0),
-    faults: z
-      .string()
-      .transform((list) => list.split(','))
-      .pipe(z.array(z.enum(FAULTS)))
-      .default([]),
+    connects: z.coerce.number().min(0).max(100_000).default(0),
+    faults: listOf(FAULTS).default([]),
     duration: seconds.optional(),
   })
   .refine(({ credentials, fleet }) => !credentials || fleet, '--credentials goes with --fleet')
+  .refine(({ faults, fleet }) => !faults.includes('duplicate') || fleet, 'duplicate goes with --fleet')
   .refine(
     ({ state, token, fleet }) => !fleet || (!state && !token),
     '--state and --token are for one controller',

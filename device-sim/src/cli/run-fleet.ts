@@ -18,6 +18,10 @@ export async function runFleet(
     credentials: openCredentials(options.credentials ?? null),
     rampPerSec: options.ramp,
     churnPerSec: options.churn,
+    connectsPerSec: options.connects,
+    protocol: options.protocol,
+    profile: options.profile,
+    features: options.features,
     faults: options.faults,
     reportEveryMs: (options.report ?? 60) * 1_000,
   })
@@ -34,7 +38,7 @@ export async function runFleet(
 
 /** One line: how many of how many, and what they did. */
 export function progressText(counts: FleetCounts, size: number): string {
-  const { online, started, waitingForClaim, requests, acknowledged, reconnects, errors } = counts
+  const { online, started, waitingForClaim, requests, acknowledged, reconnects, awayMs, errors } = counts
   return [
     `online ${online}/${size}`,
     `started ${started}`,
@@ -42,6 +46,7 @@ export function progressText(counts: FleetCounts, size: number): string {
     `requests ${requests}`,
     `acks ${acknowledged}`,
     `reconnects ${reconnects}`,
+    `away p99 ${awayMs.p99} ms`,
     `errors ${errors}`,
   ].join('  ')
 }

@@ -5,23 +5,23 @@ import { createForward } from '../upstream/forward.ts'
 import type { Options } from './options.ts'
 import type { Screen } from './screen.ts'
 
-const UPSTREAM_LIMITS = { max_streams: 32, max_request_body: 16_777_216, max_req_header: 16_384 }
-
 /** Runs until `signal` aborts or the platform revokes the controller; resolves with the exit code. */
 export async function runOne(options: Options, screen: Screen, signal: AbortSignal): Promise<number> {
-  const forward = options.upstream ? createForward(options.upstream, UPSTREAM_LIMITS.max_streams) : null
+  const forward = options.upstream ? createForward(options.upstream) : null
   const simulator = createSimulator({
     url: options.url,
+    protocol: options.protocol,
+    profile: options.profile ?? (forward ? 'agent' : 'device'),
+    features: options.features,
     token: options.code ? undefined : options.token,
     store: options.state ? createFileStore(options.state) : createMemoryStore(),
     description: {
       ...(options.mac ? { mac: options.mac.toUpperCase().replaceAll('-', ':') } : {}),
       model: options.model ?? (forward ? 'WMOC Agent' : 'WMOC Sim 1'),
       firmware_version: options.firmware ?? '1.0.0',
-      ...(forward ? UPSTREAM_LIMITS : {}),
     },
     handler: forward?.handler,
-    maxStreams: forward ? UPSTREAM_LIMITS.max_streams : undefined,
+    socketHandler: forward?.socketHandler,
     reportEveryMs: (options.report ?? 5) * 1_000,
     faults: options.faults,
   })
@@ -35,18 +35,25 @@ export async function runOne(options: Options, screen: Screen, signal: AbortSign
   return reason === 'revoked' ? 3 : 0
 }
 
-function show({ events }: Simulator, screen: Screen): void {
+function show(simulator: Simulator, screen: Screen): void {
+  const { events } = simulator
   events.on('activationRequired', ({ userCode, verificationUri, verificationUriComplete, expiresIn }) => {
     screen.line('activation required', { code: userCode, address: verificationUri, expiresInSec: expiresIn })
     screen.qr(verificationUriComplete)
     screen.line('scan the code or open', { link: verificationUriComplete })
   })
   events.on('registered', ({ controllerId, epoch }, issued) =>
-    screen.line('registered', { controllerId, epoch, ...(issued ? { credentials: 'stored' } : {}) }),
+    screen.line('registered', {
+      controllerId,
+      epoch,
+      dialect: simulator.dialect,
+      ...(issued ? { credentials: 'stored' } : {}),
+    }),
   )
   events.on('request', ({ method, path }) => screen.line('request', { method, path }))
   events.on('command', (command) => screen.line('command', command))
   events.on('fault', ({ message }) => screen.line('fault', { message }))
+  events.on('left', ({ code }) => screen.line('left the old tunnel', { code }))
   events.on('closed', ({ code, reason, retryInMs }) => screen.line('closed', { code, reason, retryInMs }))
 }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import type { Registered, ServerMessage } from '@wmoc/protocol/messages'
+import type { DeviceFeature, Registered } from '@wmoc/protocol/messages'
 import {
   newSession,
   stepSession,
+  type ControlMessage,
   type CredentialSlots,
   type SessionEffect,
   type SessionEvent,
@@ -15,7 +16,7 @@ const NEW = { ...OLD, secret: 'the-new-secret-0123456789' }
 const EMPTY: CredentialSlots = { current: null, next: null }
 const description = { mac: '02:00:00:00:00:01', firmware_version: '1.0.0' }
 
-function registered(credentials?: Registered['credentials']): ServerMessage {
+function registered(credentials?: Registered['credentials']): ControlMessage {
   return {
     type: 'registered',
     controllerId: OLD.controller_id,
@@ -35,7 +36,7 @@ function drive(slots: CredentialSlots, token: string | null, events: SessionEven
   return { state, effects }
 }
 
-const message = (value: ServerMessage): SessionEvent => ({ type: 'message', message: value })
+const message = (value: ControlMessage): SessionEvent => ({ type: 'message', message: value })
 const opened: SessionEvent = { type: 'opened' }
 const closed = (code: number): SessionEvent => ({ type: 'closed', code })
 
@@ -188,14 +189,120 @@ suite('coming back', () => {
       afterMs: 1_234,
     })
     assert.deepEqual(drive({ current: OLD, next: null }, null, [...online, goaway, closed(1012)]).effects, [])
+    const due = drive({ current: OLD, next: null }, null, [...online, goaway, { type: 'due' }])
+    assert.deepEqual(due.effects, [{ type: 'finish' }])
+    const finished = drive({ current: OLD, next: null }, null, [
+      ...online,
+      goaway,
+      { type: 'due' },
+      closed(1000),
+    ])
+    assert.deepEqual(finished.effects, [{ type: 'connect', shard: null }])
+  })
+
+  test('comes back within a moment when its streams wait for it', () => {
+    const lost: SessionEvent = { type: 'closed', code: 1006, isResumable: true }
+    const online = [opened, message(registered())]
+    assert.deepEqual(drive({ current: OLD, next: null }, null, [...online, lost], 0.999).effects, [
+      { type: 'connect_after', afterMs: 199 },
+    ])
+    // The next failure counts as the first.
     assert.deepEqual(
-      drive({ current: OLD, next: null }, null, [...online, goaway, { type: 'due' }]).effects,
-      [{ type: 'close' }, { type: 'connect' }],
+      drive({ current: OLD, next: null }, null, [...online, lost, opened, closed(1006)], 0.999).effects,
+      [{ type: 'connect_after', afterMs: 999 }],
     )
   })
 
   test('starts from the short wait again once it was online', () => {
     const failures = Array.from({ length: 5 }, () => closed(1006))
     assert.equal(afterMs(1006, [...failures, opened, message(registered())]), 999)
+  })
+})
+
+suite('moving to another shard', () => {
+  const goaway = (shard?: string): SessionEvent =>
+    message({ type: 'goaway', reason: 'draining', reconnectAfterMs: 5, shard })
+  const due: SessionEvent = { type: 'due' }
+  const online = [opened, message(registered())]
+
+  function step(features: DeviceFeature[], events: SessionEvent[]) {
+    let state = newSession({ current: OLD, next: null }, null, features)
+    let effects: SessionEffect[] = []
+    for (const event of events) ({ state, effects } = stepSession(state, event, { description, random: 0.5 }))
+    return { state, effects }
+  }
+
+  test('opens the new tunnel before it leaves the old one when it can hold two', () => {
+    const { effects, state } = step(['overlap'], [...online, goaway(), due])
+    assert.deepEqual(effects, [{ type: 'leave' }, { type: 'connect', shard: null }])
+    assert.equal(state.phase, 'offline')
+  })
+
+  test('goes where it was sent once, and anywhere when that fails', () => {
+    const { effects } = step(['overlap', 'follow'], [...online, goaway('shard-2'), due])
+    assert.deepEqual(effects.at(-1), { type: 'connect', shard: 'shard-2' })
+    const failed = step(['overlap', 'follow'], [...online, goaway('shard-2'), due, closed(1006), due])
+    assert.deepEqual(failed.effects, [{ type: 'connect', shard: null }])
+  })
+
+  test('does not follow when it never said that it could', () => {
+    assert.deepEqual(step(['overlap'], [...online, goaway('shard-2'), due]).effects.at(-1), {
+      type: 'connect',
+      shard: null,
+    })
+  })
+
+  test('follows also when the gateway closes first', () => {
+    const { effects } = step(['follow'], [...online, goaway('shard-2'), closed(1012), due])
+    assert.deepEqual(effects, [{ type: 'connect', shard: 'shard-2' }])
+  })
+
+  test('always has one way on, whatever happens in whatever order', () => {
+    const event = fc.constantFrom<SessionEvent>(
+      opened,
+      message(registered()),
+      goaway('shard-2'),
+      goaway(),
+      closed(1006),
+      { type: 'closed', code: 1006, isResumable: true },
+      closed(1012),
+      closed(4401),
+      due,
+    )
+    const features = fc.subarray<DeviceFeature>(['overlap', 'follow', 'resume'])
+    fc.assert(
+      fc.property(features, fc.array(event, { maxLength: 40 }), (can, events) => {
+        // What a shell would have: a socket, a timer, or both.
+        let state = newSession({ current: OLD, next: null }, null, can)
+        let hasSocket = false
+        let isOpen = false
+        let hasTimer = true
+        for (const one of events) {
+          if (one.type === 'due' ? !hasTimer : !hasSocket) continue
+          if (one.type === 'message' ? !isOpen : one.type === 'opened' && isOpen) continue
+          if (one.type === 'opened') isOpen = true
+          if (one.type === 'due') hasTimer = false
+          if (one.type === 'closed') hasSocket = false
+          const next = stepSession(state, one, { description, random: 0.5 })
+          state = next.state
+          for (const effect of next.effects) {
+            if (effect.type === 'connect') {
+              assert.ok(!hasSocket, 'two newest tunnels')
+              hasSocket = true
+              isOpen = false
+              assert.ok(effect.shard === null || can.includes('follow'))
+            }
+            if (effect.type === 'connect_after') hasTimer = true
+            if (effect.type === 'close') hasSocket = false
+            if (effect.type === 'leave') {
+              assert.ok(isOpen && hasSocket && can.includes('overlap'))
+              hasSocket = false
+            }
+          }
+          assert.ok(hasSocket || hasTimer, 'nothing would ever happen again')
+        }
+      }),
+      { numRuns: 1_000 },
+    )
   })
 })

@@ -1,6 +1,9 @@
 /**
- * The tunnel session of one controller, dialect v1: events in, effects out. Pure; the socket and the timers belong to
- * the shell around it.
+ * The tunnel session of one controller, the same for both dialects: events in, effects out. Pure; the sockets and the
+ * timers belong to the shell around it.
+ *
+ * It follows the newest tunnel only. A device with the feature `overlap` keeps the one before beside it until what was
+ * begun there is done; the shell does that alone, since nothing that happens to a tunnel that was left matters here.
  *
  * Credentials live in two slots: the one that was accepted last, and the next one that a rotation brought. The next is
  * tried first and becomes the current when it is accepted, so a power cut at any step leaves one that works.
@@ -8,6 +11,7 @@
 import type {
   ClientMessage,
   DeviceCredentials,
+  DeviceFeature,
   GoAway,
   Registered,
   ServerMessage,
@@ -22,8 +26,15 @@ export type CredentialSlots = { current: Credentials | null; next: Credentials |
 
 export type SessionPhase = 'offline' | 'registering' | 'waiting_for_claim' | 'online' | 'stopped'
 
+/** What a gateway says besides requests. */
+export type ControlMessage = Exclude<ServerMessage, { type: 'http_request' | 'http_cancel' }>
+
+/** What a device says besides answers. */
+export type DeviceMessage = Exclude<ClientMessage, { type: 'http_response' | 'http_response_chunk' }>
+
 export type SessionState = CredentialSlots & {
   phase: SessionPhase
+  features: ReadonlySet<DeviceFeature>
   token: string | null
   /** Slot of the try under way. */
   offered: 'token' | 'current' | 'next' | 'none'
@@ -33,31 +44,38 @@ export type SessionState = CredentialSlots & {
   failures: number
   /** The server named a time to come back; its close then plans nothing more. */
   reconnectPlanned: boolean
+  /** The time to come back is here and requests are in flight: connects as soon as the tunnel is closed. */
+  isFinishing: boolean
+  /** Where a goaway sends it; for one connection only. */
+  shard: string | null
   /** Last words of the server before it closes. */
   hint: { afterMs: number | null; slow: boolean } | null
 }
 
 export type SessionEvent =
   | { type: 'opened' }
-  | { type: 'message'; message: ServerMessage }
-  | { type: 'closed'; code: number }
+  | { type: 'message'; message: ControlMessage }
+  /** `isResumable`: its streams live on for a moment. */
+  | { type: 'closed'; code: number; isResumable?: boolean }
   /** The time asked for by `connect_after` is over. */
   | { type: 'due' }
   | { type: 'stop' }
 
 export type SessionEffect =
-  | { type: 'send'; message: ClientMessage }
+  | { type: 'send'; message: Extract<DeviceMessage, { type: 'register' }> }
   | { type: 'save'; slots: CredentialSlots }
-  | { type: 'connect' }
+  /** `shard`: of that shard's address, not of any. */
+  | { type: 'connect'; shard: string | null }
   | { type: 'connect_after'; afterMs: number }
   | { type: 'close' }
+  /** The tunnel takes no part any more, and closes when what was begun there is done. Another opens beside it. */
+  | { type: 'leave' }
+  /** Closes the tunnel once nothing is in flight. */
+  | { type: 'finish' }
   | { type: 'activation_required'; message: Extract<ServerMessage, { type: 'activation_required' }> }
   | { type: 'registered'; message: Registered; issued: Credentials | null }
   | { type: 'draining'; message: GoAway }
-  | {
-      type: 'deliver'
-      message: Extract<ServerMessage, { type: 'http_request' | 'http_cancel' | 'command' | 'ack' }>
-    }
+  | { type: 'deliver'; message: Extract<ServerMessage, { type: 'command' | 'ack' }> }
   | { type: 'stopped'; reason: 'revoked' | 'asked' }
 
 export type SessionInput = {
@@ -70,6 +88,8 @@ export type SessionInput = {
 export type SessionStep = { state: SessionState; effects: SessionEffect[] }
 
 const BACKOFF = { baseMs: 1_000, capMs: 60_000 }
+/** Streams wait: at once, but not all devices of a shard in the same millisecond. */
+const RESUME_SPREAD_MS = 200
 /** After a refusal that only a person can mend. */
 const SLOW_BACKOFF = { baseMs: 60_000, capMs: 900_000 }
 const SLOW_CODES: ReadonlySet<number> = new Set([
@@ -79,15 +99,22 @@ const SLOW_CODES: ReadonlySet<number> = new Set([
 ])
 
 /** A session that has not been on the wire yet; `stop` ends it, `due` starts it. */
-export function newSession(slots: CredentialSlots, token: string | null): SessionState {
+export function newSession(
+  slots: CredentialSlots,
+  token: string | null,
+  features: readonly DeviceFeature[] = [],
+): SessionState {
   return {
     ...slots,
     phase: 'offline',
+    features: new Set(features),
     token: slots.current ? null : token,
     offered: 'none',
     nextRefused: false,
     failures: 0,
     reconnectPlanned: false,
+    isFinishing: false,
+    shard: null,
     hint: null,
   }
 }
@@ -101,7 +128,7 @@ export function stepSession(state: SessionState, event: SessionEvent, input: Ses
     case 'message':
       return onMessage(state, event.message)
     case 'closed':
-      return onClosed(state, event.code, input.random)
+      return onClosed(state, event, input.random)
     case 'due':
       return onDue(state)
     default:
@@ -115,7 +142,7 @@ export function stepSession(state: SessionState, event: SessionEvent, input: Ses
 function onOpened(state: SessionState, { description }: SessionInput): SessionStep {
   const slot = state.next && !state.nextRefused ? 'next' : state.current ? 'current' : null
   const offered = slot ?? (state.token ? 'token' : 'none')
-  const message: ClientMessage = {
+  const message: Extract<DeviceMessage, { type: 'register' }> = {
     type: 'register',
     ...(offered === 'token' && state.token ? { token: state.token } : {}),
     credentials: { ...description, ...(slot ? state[slot] : {}) },
@@ -126,7 +153,7 @@ function onOpened(state: SessionState, { description }: SessionInput): SessionSt
   }
 }
 
-function onMessage(state: SessionState, message: ServerMessage): SessionStep {
+function onMessage(state: SessionState, message: ControlMessage): SessionStep {
   switch (message.type) {
     case 'activation_required':
       return {
@@ -137,7 +164,11 @@ function onMessage(state: SessionState, message: ServerMessage): SessionStep {
       return onRegistered(state, message)
     case 'goaway':
       return {
-        state: { ...state, reconnectPlanned: true },
+        state: {
+          ...state,
+          reconnectPlanned: true,
+          shard: (state.features.has('follow') && message.shard) || null,
+        },
         effects: [
           { type: 'draining', message },
           { type: 'connect_after', afterMs: message.reconnectAfterMs },
@@ -168,14 +199,25 @@ function onRegistered(state: SessionState, message: Registered): SessionStep {
   }
 }
 
-function onClosed(state: SessionState, code: number, random: number): SessionStep {
+function onClosed(
+  state: SessionState,
+  { code, isResumable = false }: { code: number; isResumable?: boolean },
+  random: number,
+): SessionStep {
   if (code === CLOSE.revoked.code) {
     return { state: { ...state, phase: 'stopped' }, effects: [{ type: 'stopped', reason: 'revoked' }] }
   }
-  const offline: SessionState = { ...state, phase: 'offline', hint: null }
+  const offline: SessionState = { ...state, phase: 'offline', hint: null, isFinishing: false }
+  if (state.isFinishing) return connect(offline)
   if (state.reconnectPlanned) return { state: offline, effects: [] }
   if (code === CLOSE.unauthorized.code && state.offered === 'next') {
     return { state: { ...offline, nextRefused: true }, effects: [{ type: 'connect_after', afterMs: 0 }] }
+  }
+  if (isResumable) {
+    return {
+      state: offline,
+      effects: [{ type: 'connect_after', afterMs: Math.floor(random * RESUME_SPREAD_MS) }],
+    }
   }
   const isSlow = SLOW_CODES.has(code) || state.hint?.slow === true
   const waitMs = fullJitterMs({ attempt: state.failures, random, ...(isSlow ? SLOW_BACKOFF : BACKOFF) })
@@ -188,9 +230,22 @@ function onClosed(state: SessionState, code: number, random: number): SessionSte
 }
 
 function onDue(state: SessionState): SessionStep {
-  const isOpen = state.phase !== 'offline'
+  if (state.phase === 'offline') return connect(state)
+  if (state.phase !== 'online') {
+    const { state: next, effects } = connect(state)
+    return { state: next, effects: [{ type: 'close' }, ...effects] }
+  }
+  if (!state.features.has('overlap')) {
+    return { state: { ...state, isFinishing: true, reconnectPlanned: false }, effects: [{ type: 'finish' }] }
+  }
+  const { state: next, effects } = connect(state)
+  return { state: next, effects: [{ type: 'leave' }, ...effects] }
+}
+
+/** Whatever becomes of this try, the one after it goes to any shard. */
+function connect(state: SessionState): SessionStep {
   return {
-    state: { ...state, phase: 'offline', reconnectPlanned: false },
-    effects: isOpen ? [{ type: 'close' }, { type: 'connect' }] : [{ type: 'connect' }],
+    state: { ...state, phase: 'offline', reconnectPlanned: false, shard: null },
+    effects: [{ type: 'connect', shard: state.shard }],
   }
 }

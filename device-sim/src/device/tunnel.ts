@@ -1,88 +1,62 @@
-/** The WebSocket of a tunnel: text in, checked messages out, sends that wait for room. */
-import { WebSocket } from 'ws'
-import type { ClientMessage, ServerMessage } from '@wmoc/protocol/messages'
-import { parseServerMessage, serialise } from '@wmoc/protocol/v1-codec'
+/** A tunnel: one line, in the dialect that the gateway chose. */
+import { createDialectV1 } from './v1/dialect.ts'
+import { createDialectV2 } from './v2/dialect.ts'
+import type { Dialect, DialectOptions, SuspendedStreams } from './dialect.ts'
+import type { DeviceMessage } from './session.ts'
+import { openLine, type Line } from './line.ts'
 
-export type Tunnel = {
-  /** Resolves when the socket has room again; at once when it is gone. */
-  send(message: ClientMessage): Promise<void>
-  sendRaw(text: string): void
-  /** Says goodbye (1000). */
-  close(): void
-  /** No goodbye. */
-  cut(): void
-  /** When the socket is gone. */
-  closed: Promise<void>
+/** What the device offers: one dialect, or the gateway's choice. */
+export const PROTOCOLS = {
+  v1: ['wmoc.v1'],
+  v2: ['wmoc.v2'],
+  auto: ['wmoc.v2', 'wmoc.v1'],
+} as const
+export type ProtocolName = keyof typeof PROTOCOLS
+
+export interface Tunnel {
+  /** Null before it opened. */
+  readonly dialect: 'v1' | 'v2' | null
+  send(message: DeviceMessage): void
+  /** Requests and WebSockets that are not over. */
+  readonly inFlight: number
+  readonly line: Line
+  /** What can go on over another tunnel after this one was lost; null: nothing, and everything is aborted. */
+  takeStreams(): SuspendedStreams | null
 }
 
-export type TunnelHandlers = {
+export interface TunnelOptions extends Omit<DialectOptions, 'line'> {
+  readonly url: string
+  readonly protocol: ProtocolName
   onOpen(): void
-  onMessage(message: ServerMessage): void
-  /** Something that is no message came; the tunnel stays. */
-  onFault(error: Error): void
-  /** Once, also when it never opened (1006). */
+  /** Once. Streams still live: `takeStreams` decides what becomes of them. */
   onClose(code: number, reason: string): void
 }
 
-/** Bytes that may wait in the process before a sender has to. */
-const HIGH_WATER_BYTES = 131_072
-/** A request of 16 MiB in base64, and its head. */
-const MAX_PAYLOAD_BYTES = 24 * 1_048_576
-/** The gateway pings each 25 s; three of them missed is a dead line. */
-const SILENCE_MS = 80_000
-const CLOSE_TIMEOUT_MS = 2_000
-
-/** Opens a tunnel. Certificates are verified, redirects refused, compression never offered. */
-export function openTunnel(url: string, handlers: TunnelHandlers): Tunnel {
-  const socket = new WebSocket(url, 'wmoc.v1', {
-    perMessageDeflate: false,
-    followRedirects: false,
-    handshakeTimeout: 10_000,
-    maxPayload: MAX_PAYLOAD_BYTES,
+/** Opens a tunnel. An old gateway that knows only v1 chooses that. */
+export function openTunnel(options: TunnelOptions): Tunnel {
+  let dialect: Dialect | null = null
+  const line = openLine(options.url, PROTOCOLS[options.protocol], {
+    onOpen() {
+      dialect = (line.protocol === 'wmoc.v2' ? createDialectV2 : createDialectV1)({ ...options, line })
+      options.onOpen()
+    },
+    onMessage: (data, isBinary) => dialect?.receive(data, isBinary),
+    onDrain: () => dialect?.drained(),
+    onClose: options.onClose,
   })
-  const { promise: closed, resolve } = Promise.withResolvers<void>()
-  const silence = setTimeout(() => socket.terminate(), SILENCE_MS)
-  socket.on('open', () => handlers.onOpen())
-  socket.on('ping', () => silence.refresh())
-  socket.on('message', (data) => {
-    silence.refresh()
-    const parsed = parseServerMessage(
-      Buffer.isBuffer(data) ? data : Buffer.concat([data].flat().map(asBytes)),
-    )
-    if (parsed.ok) handlers.onMessage(parsed.message)
-    else handlers.onFault(new Error(`bad message of the gateway: ${parsed.detail}`))
-  })
-  // What went wrong also ends in `close`, with 1006.
-  socket.on('error', () => undefined)
-  socket.on('close', (code, reason) => {
-    clearTimeout(silence)
-    resolve()
-    handlers.onClose(code, reason.toString('utf8'))
-  })
-
   return {
-    closed,
-    send(message) {
-      if (socket.readyState !== WebSocket.OPEN) return Promise.resolve()
-      const text = serialise(message)
-      if (socket.bufferedAmount < HIGH_WATER_BYTES) {
-        socket.send(text)
-        return Promise.resolve()
-      }
-      return new Promise((done) => {
-        socket.send(text, () => done())
-      })
+    line,
+    send: (message) => dialect?.send(message),
+    get dialect() {
+      return dialect && (line.protocol === 'wmoc.v2' ? 'v2' : 'v1')
     },
-    sendRaw: (text) => socket.readyState === WebSocket.OPEN && socket.send(text),
-    close() {
-      socket.close(1000, 'closed')
-      const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS)
-      void closed.then(() => clearTimeout(timer))
+    get inFlight() {
+      return dialect?.inFlight ?? 0
     },
-    cut: () => socket.terminate(),
+    takeStreams() {
+      const suspended = dialect?.suspend() ?? null
+      if (!suspended) dialect?.abandon()
+      return suspended
+    },
   }
-}
-
-function asBytes(part: Buffer | ArrayBuffer): Buffer {
-  return Buffer.isBuffer(part) ? part : Buffer.from(part)
 }

@@ -1,9 +1,17 @@
 /** Many controllers in one process: ramp, churn, faults, and what became of them. */
 import type { Fault } from '../device/faults.ts'
-import { createSimulator, type Simulator } from '../simulator.ts'
+import { createSimulator, type Simulator, type SimulatorOptions } from '../simulator.ts'
 import type { FleetCredentials } from './credentials-file.ts'
+import { createDurations, type Durations } from './durations.ts'
+import { createGate } from './gate.ts'
 
-export type FleetOptions = {
+/** What all controllers have in common. */
+type Common = Pick<
+  SimulatorOptions,
+  'protocol' | 'profile' | 'features' | 'handler' | 'socketHandler' | 'maxStreams' | 'description'
+>
+
+export type FleetOptions = Common & {
   url: string
   size: number
   credentials: FleetCredentials
@@ -11,6 +19,8 @@ export type FleetOptions = {
   rampPerSec: number
   /** Controllers cut off per second. */
   churnPerSec: number
+  /** Connections that are opened per second, first ones and others; 0 or nothing: as fast as they want. */
+  connectsPerSec?: number
   faults: readonly Fault[]
   reportEveryMs: number
   /** In [0, 1). */
@@ -26,7 +36,12 @@ export type FleetCounts = {
   requests: number
   commands: number
   acknowledged: number
+  /** Registrations after the first, beside an old tunnel or after a loss. */
   reconnects: number
+  /** Losses of a tunnel that was not left for another. */
+  losses: number
+  /** Milliseconds from such a loss to the next registration. */
+  awayMs: { p50: number; p99: number; max: number }
   errors: number
   stopped: number
   /** How often each close code came. */
@@ -47,21 +62,32 @@ const FLUSH_MS = 2_000
 export function createFleet(options: FleetOptions): Fleet {
   const random = options.random ?? Math.random
   const devices: Simulator[] = []
+  const twins: Simulator[] = []
   const counts = emptyCounts()
+  const away = createDurations()
+  const gate = createGate(options.connectsPerSec ?? 0)
   let rampTimer: NodeJS.Timeout | undefined
   let churnTimer: NodeJS.Timeout | undefined
   let flushTimer: NodeJS.Timeout | undefined
 
   function startOne(): void {
-    const device = createSimulator({
-      url: options.url,
-      ...options.credentials.device(devices.length),
-      reportEveryMs: options.reportEveryMs,
-      faults: options.faults,
-    })
-    watch(device, counts)
+    const identity = options.credentials.device(devices.length)
+    const device = create(identity)
     devices.push(device)
     device.start()
+    if (options.faults.includes('duplicate')) {
+      device.events.once('registered', () => {
+        const twin = create({ store: identity.store })
+        twins.push(twin)
+        twin.start()
+      })
+    }
+  }
+
+  function create(identity: Pick<SimulatorOptions, 'store' | 'token'>): Simulator {
+    const device = createSimulator({ ...options, ...identity, gate: gate.pass })
+    watch(device, counts, away)
+    return device
   }
 
   return {
@@ -80,10 +106,20 @@ export function createFleet(options: FleetOptions): Fleet {
     },
     async stop() {
       for (const timer of [rampTimer, churnTimer, flushTimer]) clearInterval(timer)
-      await Promise.all(devices.map((device) => device.stop()))
+      gate.stop()
+      await Promise.all([...devices, ...twins].map((device) => device.stop()))
       options.credentials.flush()
     },
-    counts: () => ({ ...counts, started: devices.length, closeCodes: { ...counts.closeCodes } }),
+    counts: () => ({
+      ...counts,
+      started: devices.length,
+      awayMs: {
+        p50: Math.round(away.percentileMs(0.5)),
+        p99: Math.round(away.percentileMs(0.99)),
+        max: Math.round(away.maxMs),
+      },
+      closeCodes: { ...counts.closeCodes },
+    }),
   }
 }
 
@@ -96,10 +132,11 @@ function everyTick(perSec: number, act: () => void): NodeJS.Timeout {
   }, TICK_MS)
 }
 
-function watch({ events }: Simulator, counts: FleetCounts): void {
+function watch({ events }: Simulator, counts: FleetCounts, away: Durations): void {
   let isOnline = false
   let isWaiting = false
   let hasBeenOnline = false
+  let lostAtMs: number | null = null
   function leave(): void {
     if (isOnline) counts.online -= 1
     if (isWaiting) counts.waitingForClaim -= 1
@@ -114,12 +151,21 @@ function watch({ events }: Simulator, counts: FleetCounts): void {
     leave()
     isOnline = true
     if (hasBeenOnline) counts.reconnects += 1
+    if (lostAtMs !== null) away.record(performance.now() - lostAtMs)
+    lostAtMs = null
     hasBeenOnline = true
     counts.online += 1
     counts.peak = Math.max(counts.peak, counts.online)
   })
   events.on('closed', ({ code }) => {
+    if (isOnline) {
+      counts.losses += 1
+      lostAtMs = performance.now()
+    }
     leave()
+    counts.closeCodes[code] = (counts.closeCodes[code] ?? 0) + 1
+  })
+  events.on('left', ({ code }) => {
     counts.closeCodes[code] = (counts.closeCodes[code] ?? 0) + 1
   })
   events.on('stopped', () => {
@@ -142,6 +188,8 @@ function emptyCounts(): FleetCounts {
     commands: 0,
     acknowledged: 0,
     reconnects: 0,
+    losses: 0,
+    awayMs: { p50: 0, p99: 0, max: 0 },
     errors: 0,
     stopped: 0,
     closeCodes: {},

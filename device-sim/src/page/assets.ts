@@ -18,15 +18,25 @@ footer{margin-top:2rem;opacity:.7;font-size:.85rem}
 
 const SCRIPT = `'use strict'
 const outputs = [...document.querySelectorAll('[data-live]')]
-async function refresh() {
-  const response = await fetch('/api/status', { cache: 'no-store' })
-  if (!response.ok) return
-  const values = await response.json()
+const address = document.querySelector('[data-events]')?.dataset.events
+function show(values) {
   for (const output of outputs) output.textContent = values[output.dataset.live]
   const state = document.querySelector('#switch-state')
   if (state) state.textContent = values.switch ? 'on' : 'off'
 }
-if (outputs.length > 0) setInterval(() => refresh().catch(() => {}), 2000)
+async function refresh() {
+  const response = await fetch('/api/status', { cache: 'no-store' })
+  if (response.ok) show(await response.json())
+}
+function poll() {
+  setInterval(() => refresh().catch(() => {}), 2000)
+}
+function listen() {
+  const events = new EventSource(address)
+  events.onmessage = ({ data }) => show(JSON.parse(data))
+  events.onerror = () => events.readyState === EventSource.CLOSED && poll()
+}
+if (outputs.length > 0) (address ? listen : poll)()
 `
 
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#0a7"/></svg>\n`

@@ -30,8 +30,8 @@ ${body}
 `
 }
 
-/** Live values and the switch. */
-export function statusPage(page: PageModel, reading: Reading): string {
+/** Live values and the switch. `hasEvents`: the script may ask for them as a stream, else it asks again and again. */
+export function statusPage(page: PageModel, reading: Reading, hasEvents: boolean): string {
   const rows = (
     [
       ['temperature', 'Temperature', '°C'],
@@ -48,7 +48,7 @@ export function statusPage(page: PageModel, reading: Reading): string {
     page,
     'Status',
     `<h2>Status</h2>
-<table><tbody>
+<table${hasEvents ? ' data-events="/api/events"' : ''}><tbody>
 ${rows.join('\n')}
 </tbody></table>
 <form method="post" action="/switch">
@@ -94,9 +94,10 @@ ${list}
   )
 }
 
-function fileRow({ name, bytes, sha256 }: StoredFile): string {
+function fileRow({ name, size, bytes, sha256 }: StoredFile): string {
   const href = `/files/${encodeURIComponent(name)}`
-  return `<tr><td><a href="${escapeHtml(href)}">${escapeHtml(name)}</a></td><td>${bytes.length}</td><td><code>${sha256}</code></td></tr>`
+  const shown = bytes ? `<a href="${escapeHtml(href)}">${escapeHtml(name)}</a>` : escapeHtml(name)
+  return `<tr><td>${shown}</td><td>${size}</td><td><code>${sha256}</code></td></tr>`
 }
 
 /** What this is, and links of every kind. */

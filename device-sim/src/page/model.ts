@@ -1,7 +1,14 @@
 /** What the controller's own page shows and changes. */
 import { createSensors, type Reading } from '../device/sensors.ts'
 
-export type StoredFile = { name: string; contentType: string; bytes: Buffer; sha256: string }
+/** `bytes` null: too big to be kept. */
+export type StoredFile = {
+  name: string
+  contentType: string
+  size: number
+  bytes: Buffer | null
+  sha256: string
+}
 
 export type Settings = { name: string; targetCelsius: number; reportSec: number }
 

@@ -3,31 +3,78 @@ import { createHash } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { HeaderBlock } from '@wmoc/protocol/messages'
+import type { SocketListener } from '../device/handler.ts'
+import { RequestBody } from '../device/request-body.ts'
+import { contentAt } from './content.ts'
 import { createPageModel } from './model.ts'
 import { createPage } from './page.ts'
+
+type Heard = { isLive?: boolean; signal?: AbortSignal; heard?: (text: string) => void }
 
 function device() {
   const changes: string[] = []
   const model = createPageModel({ model: 'Test <1>', firmware: '9', nowMs: () => 0, random: () => 0.5 })
-  const handler = createPage(model, (sentence) => changes.push(sentence))
-  async function ask(method: string, path: string, headers: HeaderBlock = {}, body: string | Buffer = '') {
-    const answer = { status: 0, headers: {} as HeaderBlock, body: Buffer.alloc(0) }
-    const refuse = () => Promise.reject(new Error('not streamed'))
-    await handler(
-      { method, path, headers, body: Buffer.from(body), signal: new AbortController().signal },
+  const page = createPage(model, (sentence) => changes.push(sentence))
+  async function ask(
+    method: string,
+    path: string,
+    headers: HeaderBlock = {},
+    body: string | Buffer = '',
+    { isLive = true, signal = new AbortController().signal, heard }: Heard = {},
+  ) {
+    const answer = {
+      status: 0,
+      headers: {} as HeaderBlock,
+      trailers: {} as HeaderBlock | undefined,
+      fault: '',
+    }
+    const pieces: Uint8Array[] = []
+    const begin = (status: number, block: HeaderBlock) =>
+      void Object.assign(answer, { status, headers: block })
+    await page.request(
+      { method, path, headers, body: RequestBody.of(Buffer.from(body)), isLive, signal },
       {
-        async whole(status, block, bytes = new Uint8Array()) {
-          Object.assign(answer, { status, headers: block, body: Buffer.from(bytes) })
+        whole(status, block, bytes) {
+          if (bytes) pieces.push(bytes)
+          return begin(status, block)
         },
-        begin: refuse,
-        write: refuse,
-        end: refuse,
-        fail: refuse,
+        begin,
+        write(bytes) {
+          pieces.push(Buffer.from(bytes))
+          heard?.(Buffer.from(bytes).toString())
+          return undefined
+        },
+        end: (trailers) => void (answer.trailers = trailers),
+        fail: (reason) => void (answer.fault = reason),
       },
     )
-    return { ...answer, text: answer.body.toString('utf8') }
+    const whole = Buffer.concat(pieces)
+    return { ...answer, body: whole, text: whole.toString('utf8') }
   }
-  return { ask, model, changes }
+  /** Opens a WebSocket of the page; what it says is in `said`. */
+  function connect(path: string, headers: HeaderBlock = {}) {
+    const said: string[] = []
+    const opened: { listener?: SocketListener; headers?: HeaderBlock; refused?: number } = {}
+    page.socket(
+      {
+        method: 'GET',
+        path,
+        headers,
+        body: RequestBody.empty,
+        isLive: true,
+        signal: new AbortController().signal,
+      },
+      {
+        accept: (block, listener) => void Object.assign(opened, { headers: block, listener }),
+        refuse: (status) => void (opened.refused = status),
+        send: (bytes) => void said.push(Buffer.from(bytes).toString()),
+        close: (code) => void said.push(`closed ${code}`),
+        fail: () => undefined,
+      },
+    )
+    return Object.assign(opened, { said })
+  }
+  return { ask, connect, model, changes }
 }
 
 suite('the page of the simulated controller', () => {
@@ -134,5 +181,97 @@ suite('the page of the simulated controller', () => {
     for (const path of ['/', '/settings', '/files', '/about', '/none']) {
       assert.ok(!(await ask('GET', path)).text.includes('<script>x'), path)
     }
+  })
+
+  test('stores a big upload in constant memory, with its size and digest only', async () => {
+    const { ask, model } = device()
+    const bytes = Buffer.alloc(300_000, 'x')
+    const form = new FormData()
+    form.append('file', new Blob([bytes]), 'big.bin')
+    const request = new Request('http://device/', { method: 'POST', body: form })
+    const type = request.headers.get('content-type') ?? ''
+    const body = Buffer.from(await request.arrayBuffer())
+    assert.equal((await ask('POST', '/upload', { 'Content-Type': type }, body)).status, 303)
+    const stored = model.files.get('big.bin')
+    assert.deepEqual([stored?.size, stored?.bytes], [300_000, null])
+    assert.equal(stored?.sha256, createHash('sha256').update(bytes).digest('hex'))
+    assert.equal((await ask('GET', '/files/big.bin')).status, 404)
+  })
+
+  test('tells its status as events, over dialect v2 only', async () => {
+    const { ask } = device()
+    const leaving = new AbortController()
+    const heard: string[] = []
+    const answer = ask('GET', '/api/events', {}, '', {
+      signal: leaving.signal,
+      heard(text) {
+        heard.push(text)
+        if (text.startsWith('data:')) leaving.abort()
+      },
+    })
+    await assert.rejects(answer, /aborted/)
+    assert.equal(JSON.parse(heard[1]?.slice(6) ?? '').switch, false)
+    assert.equal((await ask('GET', '/api/events', {}, '', { isLive: false })).status, 501)
+    assert.match((await ask('GET', '/')).text, /data-events/)
+    assert.doesNotMatch((await ask('GET', '/', {}, '', { isLive: false })).text, /data-events/)
+  })
+
+  test('gives downloads of any size whose bytes everybody knows, and parts of them', async () => {
+    const { ask } = device()
+    const whole = await ask('GET', '/api/download?bytes=200000')
+    assert.deepEqual([whole.status, whole.headers['Content-Length']], [200, '200000'])
+    assert.ok(whole.body.equals(Buffer.concat([...contentAt(0, 200_000)])))
+    const ranges: [string, number, string | undefined][] = [
+      ['bytes=70000-70099', 206, 'bytes 70000-70099/200000'],
+      ['bytes=-10', 206, 'bytes 199990-199999/200000'],
+      ['bytes=199999-', 206, 'bytes 199999-199999/200000'],
+      ['bytes=200000-', 416, 'bytes */200000'],
+      ['bytes=5-1', 416, 'bytes */200000'],
+      ['lines=1-2', 200, undefined],
+    ]
+    for (const [range, status, told] of ranges) {
+      const part = await ask('GET', '/api/download?bytes=200000', { Range: range })
+      assert.deepEqual([part.status, part.headers['Content-Range']], [status, told], range)
+      if (status !== 206) continue
+      const [start = 0, end = 0] = /(\d+)-(\d+)/.exec(String(told))?.slice(1).map(Number) ?? []
+      assert.ok(part.body.equals(whole.body.subarray(start, end + 1)), range)
+    }
+    const head = await ask('HEAD', '/api/download?bytes=5000000000')
+    assert.deepEqual([head.status, head.headers['Content-Length'], head.body.length], [200, '5000000000', 0])
+    assert.equal((await ask('GET', '/api/download?bytes=-1')).status, 400)
+  })
+
+  test('answers slowly, with trailers, and tells what a body was', async () => {
+    const { ask } = device()
+    assert.deepEqual(JSON.parse((await ask('GET', '/api/slow?ms=1')).text), { waitedMs: 1 })
+    assert.equal((await ask('GET', '/api/drip?bytes=5&ms=1')).body.length, 5)
+    assert.match(String((await ask('GET', '/api/trailers')).trailers?.['X-Digest']), /^sha-256=/)
+    const { bytes, sha256 } = JSON.parse((await ask('POST', '/api/digest', {}, 'abc')).text)
+    assert.deepEqual([bytes, sha256], [3, createHash('sha256').update('abc').digest('hex')])
+    assert.equal((await ask('PUT', '/api/switch', {}, Buffer.alloc(20_000))).status, 413)
+  })
+
+  test('gives back what a WebSocket says, piece by piece, and not more than it can hold', () => {
+    const { connect } = device()
+    const { listener, headers, said } = connect('/ws/echo', { 'sec-websocket-protocol': 'one, two' })
+    assert.equal(headers?.['Sec-WebSocket-Protocol'], 'one')
+    void listener?.message(Buffer.from('he'), false, false)
+    void listener?.message(Buffer.from('llo'), false, true)
+    void listener?.message(Buffer.alloc(65_537), true, false)
+    assert.deepEqual(said, ['hello', 'closed 1009'])
+    assert.equal(connect('/ws/none').refused, 404)
+  })
+
+  test('tells its status over a WebSocket and takes wishes there', () => {
+    const { connect, model } = device()
+    const { listener, said } = connect('/ws/live')
+    void listener?.message(Buffer.from('{"on":true}'), false, true)
+    void listener?.message(Buffer.from('nonsense'), false, true)
+    listener?.closed(1000, '')
+    assert.equal(model.isOn, true)
+    assert.deepEqual(
+      said.map((text) => JSON.parse(text).switch),
+      [false, true, true],
+    )
   })
 })

@@ -1,17 +1,16 @@
 /** The simulated controller's own web server: a route table over the page model. */
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { HeaderBlock } from '@wmoc/protocol/messages'
-import type { DeviceRequest, RequestHandler } from '../device/exchange.ts'
+import type { DeviceRequest, Handlers } from '../device/handler.ts'
+import { answering, cookieOf, headerOf, html, json, redirect, type Answer, type Route } from './answer.ts'
 import { ASSETS, type Asset } from './assets.ts'
+import { serveFile, storeUpload } from './files.ts'
 import { aboutPage, filesPage, notFoundPage, settingsPage, statusPage } from './html.ts'
 import type { PageModel } from './model.ts'
-import { parseMultipart } from './multipart.ts'
+import { createSockets } from './sockets.ts'
+import { streamRoutes } from './streams.ts'
 
-type Answer = { status: number; headers: HeaderBlock; body?: Buffer | string }
-type Route = (request: DeviceRequest, url: URL) => Answer
-
-const MAX_FILES = 20
+/** Bytes of a form or of JSON. */
+const MAX_FORM_BYTES = 16_384
 
 const SettingsForm = z.object({
   name: z.string().trim().min(1).max(40),
@@ -20,7 +19,7 @@ const SettingsForm = z.object({
 })
 
 /** Serves the page; `onChange` hears in a sentence what a person changed. */
-export function createPage(page: PageModel, onChange: (sentence: string) => void): RequestHandler {
+export function createPage(page: PageModel, onChange: (sentence: string) => void): Handlers {
   function setSwitch(isOn: boolean): void {
     page.isOn = isOn
     onChange(`heater turned ${isOn ? 'on' : 'off'} from the web page`)
@@ -31,102 +30,66 @@ export function createPage(page: PageModel, onChange: (sentence: string) => void
   }
 
   const routes: Record<string, Route> = {
-    'GET /': () => html(statusPage(page, page.read())),
+    'GET /': ({ isLive }) => html(statusPage(page, page.read(), isLive)),
     'GET /index.html': () => redirect(301, '/'),
     'GET /old-status': () => redirect(302, '/?moved=1'),
     'GET /settings': (request) =>
-      html(settingsPage(page, { isSaved: cookie(request, 'saved') === '1', error: null }), 200, {
+      html(settingsPage(page, { isSaved: cookieOf(request, 'saved') === '1', error: null }), 200, {
         'Set-Cookie': ['saved=; Path=/; Max-Age=0', 'seen=settings; Path=/; HttpOnly'],
       }),
-    'POST /settings': (request) => {
-      const form = SettingsForm.safeParse(
-        Object.fromEntries(new URLSearchParams(request.body.toString('utf8'))),
-      )
+    'POST /settings': async (request) => {
+      const form = SettingsForm.safeParse(Object.fromEntries(new URLSearchParams(await textOf(request))))
       if (!form.success) return html(settingsPage(page, { isSaved: false, error: 'Check the fields' }), 422)
       page.settings = form.data
       onChange('settings changed from the web page')
       return redirect(303, '/settings', { 'Set-Cookie': 'saved=1; Path=/; Max-Age=30' })
     },
-    'POST /switch': (request) => {
-      setSwitch(new URLSearchParams(request.body.toString('utf8')).get('on') === '1')
+    'POST /switch': async (request) => {
+      setSwitch(new URLSearchParams(await textOf(request)).get('on') === '1')
       return redirect(303, '/')
     },
     'GET /files': () => html(filesPage(page)),
-    'POST /upload': (request) => {
-      const stored = storeUpload(page, request)
+    'POST /upload': async (request) => {
+      const stored = await storeUpload(page, request)
       if (!stored) return html(notFoundPage(page), 400)
-      onChange(`a file of ${stored.bytes.length} bytes uploaded`)
+      onChange(`a file of ${stored.size} bytes uploaded`)
       return redirect(303, '/files')
     },
     'GET /about': () => html(aboutPage(page)),
     'GET /api/status': () => json(status()),
-    'PUT /api/switch': (request) => {
-      const wish = z.object({ on: z.boolean() }).safeParse(parseJson(request.body))
+    'PUT /api/switch': async (request) => {
+      const wish = z.object({ on: z.boolean() }).safeParse(parseJson(await textOf(request)))
       if (!wish.success) return json({ error: 'expected {"on": true|false}' }, 400)
       setSwitch(wish.data.on)
       return json(status())
     },
-    'POST /api/echo': (request) => ({
-      status: 200,
-      headers: { 'Content-Type': header(request, 'content-type') ?? 'application/octet-stream' },
-      body: request.body,
-    }),
     'DELETE /api/files': () => {
       page.files.clear()
       return { status: 204, headers: {} }
     },
+    ...streamRoutes(status),
   }
 
-  function find(request: DeviceRequest, url: URL): Answer {
+  function find(request: DeviceRequest, url: URL): Answer | Promise<Answer> {
     const method = request.method === 'HEAD' ? 'GET' : request.method
     const asset = ASSETS.get(url.pathname)
     if (asset && method === 'GET') return serveAsset(request, asset)
     const route = routes[`${method} ${url.pathname}`]
     if (route) return route(request, url)
-    if (method === 'GET' && url.pathname.startsWith('/files/')) return serveFile(page, url.pathname.slice(7))
+    if (method === 'GET' && url.pathname.startsWith('/files/')) {
+      return serveFile(page, request, url.pathname.slice(7)) ?? html(notFoundPage(page), 404)
+    }
     if (method === 'GET' && url.pathname.startsWith('/bytes/')) return serveBytes(url.pathname.slice(7))
     const known = Object.keys(routes).filter((key) => key.endsWith(` ${url.pathname}`))
     if (known.length === 0) return html(notFoundPage(page), 404)
     return { status: 405, headers: { Allow: known.map((key) => key.split(' ')[0]).join(', ') } }
   }
 
-  return async (request, sink) => {
-    const url = URL.parse(request.path, 'http://device') ?? new URL('http://device/none')
-    const { status: code, headers, body = '' } = find(request, url)
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body
-    const isBodiless = code === 204 || code === 304
-    const framed = isBodiless ? headers : { ...headers, 'Content-Length': String(bytes.length) }
-    await sink.whole(code, framed, request.method === 'HEAD' || isBodiless ? undefined : bytes)
-  }
+  return { request: answering(find), socket: createSockets(status, setSwitch) }
 }
 
-function storeUpload(page: PageModel, request: DeviceRequest) {
-  const parts = parseMultipart(header(request, 'content-type') ?? '', request.body)
-  const part = parts?.find(({ name, filename }) => name === 'file' && filename)
-  if (!part?.filename) return null
-  const name = part.filename.slice(0, 100)
-  const sha256 = createHash('sha256').update(part.bytes).digest('hex')
-  const file = { name, contentType: part.contentType, bytes: Buffer.from(part.bytes), sha256 }
-  page.files.delete(name)
-  page.files.set(name, file)
-  const [oldest] = page.files.keys()
-  if (page.files.size > MAX_FILES && oldest !== undefined) page.files.delete(oldest)
-  return file
-}
-
-function serveFile(page: PageModel, encodedName: string): Answer {
-  const file = page.files.get(decode(encodedName))
-  if (!file) return html(notFoundPage(page), 404)
-  return {
-    status: 200,
-    headers: {
-      // Not the uploaded type: what somebody uploads must not run as a page of the device.
-      'Content-Type': 'application/octet-stream',
-      'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(file.name)}`,
-      ETag: `"${file.sha256.slice(0, 16)}"`,
-    },
-    body: file.bytes,
-  }
+async function textOf(request: DeviceRequest): Promise<string> {
+  return (await request.body.collect(MAX_FORM_BYTES)).toString('utf8')
 }
 
 /** `/bytes/1024`: that many letters, for measurements. */
@@ -137,7 +100,7 @@ function serveBytes(count: string): Answer {
 }
 
 function serveAsset(request: DeviceRequest, asset: Asset): Answer {
-  const candidates = (header(request, 'if-none-match') ?? '')
+  const candidates = (headerOf(request, 'if-none-match') ?? '')
     .split(',')
     .map((tag) => tag.trim().replace(/^W\//, ''))
   if (candidates.includes(asset.etag) || candidates.includes('*')) {
@@ -146,51 +109,10 @@ function serveAsset(request: DeviceRequest, asset: Asset): Answer {
   return { status: 200, headers: asset.headers, body: asset.bytes }
 }
 
-function html(body: string, status = 200, headers: HeaderBlock = {}): Answer {
-  return {
-    status,
-    headers: { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store', ...headers },
-    body,
-  }
-}
-
-function json(value: unknown, status = 200): Answer {
-  return {
-    status,
-    headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' },
-    body: JSON.stringify(value),
-  }
-}
-
-function redirect(status: number, location: string, headers: HeaderBlock = {}): Answer {
-  return { status, headers: { Location: location, ...headers } }
-}
-
-/** First value of a header, whatever its case. */
-function header(request: DeviceRequest, name: string): string | null {
-  for (const [key, value] of Object.entries(request.headers)) {
-    if (key.toLowerCase() === name) return typeof value === 'string' ? value : (value[0] ?? null)
-  }
-  return null
-}
-
-function cookie(request: DeviceRequest, name: string): string | null {
-  const pairs = (header(request, 'cookie') ?? '').split(/;\s*/)
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? null
-}
-
-function parseJson(body: Buffer): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(body.toString('utf8'))
+    return JSON.parse(text)
   } catch {
     return undefined
-  }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
   }
 }

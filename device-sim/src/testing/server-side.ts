@@ -13,6 +13,8 @@ export type Message<Type extends ClientMessage['type']> = Extract<ClientMessage,
 
 export type Peer = {
   socket: WebSocket
+  /** Of the address that was asked for. */
+  query: string
   received: ClientMessage[]
   /** Texts that were no message. */
   refused: string[]
@@ -34,7 +36,12 @@ export type ServerSide = {
 
 /** Listens on a free port of 127.0.0.1. */
 export async function startServerSide(): Promise<ServerSide> {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: V1_LIMITS.maxMessageBytes })
+  const server = new WebSocketServer({
+    host: '127.0.0.1',
+    port: 0,
+    maxPayload: V1_LIMITS.maxMessageBytes,
+    handleProtocols: (offered) => offered.has('wmoc.v1') && 'wmoc.v1',
+  })
   await once(server, 'listening')
   const waiting: Peer[] = []
   const wanted: ((peer: Peer) => void)[] = []
@@ -52,9 +59,9 @@ export async function startServerSide(): Promise<ServerSide> {
       })
     },
   }
-  server.on('connection', (socket) => {
+  server.on('connection', (socket, request) => {
     side.connections += 1
-    const peer = createPeer(socket)
+    const peer = createPeer(socket, new URL(request.url ?? '', 'http://x').search)
     const want = wanted.shift()
     if (want) want(peer)
     else waiting.push(peer)
@@ -68,7 +75,7 @@ function addressOf(server: WebSocketServer): AddressInfo {
   return address
 }
 
-function createPeer(socket: WebSocket): Peer {
+function createPeer(socket: WebSocket, query: string): Peer {
   const received: ClientMessage[] = []
   const refused: string[] = []
   const taken = new Set<ClientMessage>()
@@ -96,6 +103,7 @@ function createPeer(socket: WebSocket): Peer {
   }
   return {
     socket,
+    query,
     received,
     refused,
     closed,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { HeaderBlock } from '@wmoc/protocol/messages'
+import { RequestBody } from '../device/request-body.ts'
 import { createMemoryStore } from '../device/store.ts'
 import { createSimulator, type Simulator } from '../simulator.ts'
 import {
@@ -222,7 +223,14 @@ suite('an agent in front of a real HTTP device', () => {
     const { promise, resolve } = Promise.withResolvers<number>()
     const refuse = () => Promise.reject(new Error('not expected'))
     await dead.handler(
-      { method: 'GET', path: '/', headers: {}, body: Buffer.alloc(0), signal: new AbortController().signal },
+      {
+        method: 'GET',
+        path: '/',
+        headers: {},
+        body: RequestBody.empty,
+        isLive: true,
+        signal: new AbortController().signal,
+      },
       { whole: async (status) => resolve(status), begin: refuse, write: refuse, end: refuse, fail: refuse },
     )
     assert.equal(await promise, 502)

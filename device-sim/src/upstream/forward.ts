@@ -1,179 +1,162 @@
 /** Stands in front of a real HTTP device: requests go on as they came, answers come back as they are. */
+import { once } from 'node:events'
 import http from 'node:http'
-import type { HeaderBlock } from '@wmoc/protocol/messages'
 import { DEFAULT_CHUNK_BYTES } from '@wmoc/protocol/v1-body'
-import type { DeviceRequest, RequestHandler, ResponseSink } from '../device/exchange.ts'
+import type { DeviceRequest, RequestHandler, ResponseSink, SocketHandler } from '../device/handler.ts'
+import { requestHeaders, responseHeaders } from './headers.ts'
+import { createSocketForward } from './socket.ts'
 
-/** Fields of one connection, not of the message (RFC 9110 section 7.6.1), and the framing that Node sets itself. */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 const CONNECT_TIMEOUT_MS = 10_000
 
-export type Forward = { handler: RequestHandler; close(): void }
+export type Forward = {
+  handler: RequestHandler
+  socketHandler: SocketHandler
+  close(): void
+}
 
 /**
- * Forwards to `origin` (http://host:port). Bodies stream in constant memory: the upstream is read no faster than the
- * tunnel takes. Redirects are not followed; `Location` of the upstream's own address becomes a path. An upstream that
- * cannot be reached is 502, one that breaks off breaks the user's transfer.
+ * Forwards to `origin` (http://host:port). Bodies stream both ways in constant memory: each side is read no faster than
+ * the other takes. Redirects are not followed; `Location` of the upstream's own address becomes a path. An upstream that
+ * cannot be reached is 502 or 504, one that breaks off breaks the user's transfer. WebSockets pass through.
  */
-export function createForward(origin: string, maxSockets = 32): Forward {
+export function createForward(origin: string, maxSockets = 256): Forward {
   const target = new URL(origin)
   if (target.protocol !== 'http:') throw new Error('--upstream must be http://host:port')
   const agent = new http.Agent({ keepAlive: true, maxSockets })
-
-  async function handler(request: DeviceRequest, sink: ResponseSink): Promise<void> {
-    let response: http.IncomingMessage
-    try {
-      response = await open({ target, agent, request })
-    } catch (error) {
-      if (request.signal.aborted) return
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'error'
-      return sink.whole(502, TEXT, Buffer.from(`upstream unreachable: ${code}\n`))
-    }
-    try {
-      await relay(request, response, sink, target)
-    } catch {
-      if (!request.signal.aborted) await sink.fail('upstream broke off')
-    } finally {
-      response.destroy()
-    }
-  }
-  return { handler, close: () => agent.destroy() }
-}
-
-type Outgoing = { target: URL; agent: http.Agent; request: DeviceRequest }
-
-async function open(outgoing: Outgoing): Promise<http.IncomingMessage> {
-  try {
-    return await attempt(outgoing)
-  } catch (error) {
-    // A kept-alive connection that the upstream closed in the same moment: nothing was answered, and reading twice is harmless.
-    if (isStaleSocket(error) && ['GET', 'HEAD'].includes(outgoing.request.method)) return attempt(outgoing)
-    throw error
+  return {
+    handler: (request, sink) => forward({ target, agent }, request, sink, true),
+    socketHandler: createSocketForward(target),
+    close: () => agent.destroy(),
   }
 }
 
-function attempt({ target, agent, request }: Outgoing): Promise<http.IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
+type Upstream = { target: URL; agent: http.Agent }
+
+function forward(
+  upstream: Upstream,
+  request: DeviceRequest,
+  sink: ResponseSink,
+  mayRetry: boolean,
+): Promise<void> | undefined {
+  const { target, agent } = upstream
+  const { method, path, body, signal } = request
+  const { headers, length } = requestHeaders(request.headers, {
+    host: target.host,
+    method,
+    bodyLength: body.length,
+  })
   const outgoing = http.request({
     agent,
     host: target.hostname.replace(/^\[|\]$/g, ''),
     port: target.port || 80,
-    method: request.method,
-    path: request.path,
-    headers: requestHeaders(request, target),
+    method,
+    path,
+    headers,
     setHost: false,
-    signal: request.signal,
-    timeout: CONNECT_TIMEOUT_MS,
   })
-  outgoing.once('response', resolve)
+  let isAnswered = false
+  const leave = () => outgoing.destroy()
+  signal.addEventListener('abort', leave, { once: true })
+  outgoing.once('close', () => signal.removeEventListener('abort', leave))
+  outgoing.once('socket', (socket) => socket.connecting && limitConnect(outgoing))
+  outgoing.once('response', (response) => {
+    isAnswered = true
+    relay(request, response, sink, target.host)
+  })
   outgoing.once('upgrade', (_, socket) => {
     socket.destroy()
-    reject(new Error('upgrade'))
+    void sink.fail('upstream switched protocols unasked')
   })
-  outgoing.once('error', (error) => reject(outgoing.reusedSocket ? staleSocket(error) : error))
-  // The socket's own timeout also counts while the upstream thinks; only the way there is bounded here.
-  outgoing.once('timeout', () => {
-    if (outgoing.socket?.connecting)
-      outgoing.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }))
+  outgoing.once('error', (error: NodeJS.ErrnoException) => {
+    if (signal.aborted || isAnswered) return
+    if (mayRetry && isStale(outgoing, error) && isRepeatable(request)) {
+      void forward(upstream, request, sink, false)
+    } else void refuse(sink, error.code ?? 'error')
   })
-  outgoing.end(request.body)
-  return promise
+  if (body.isEmpty) outgoing.end()
+  else void upload(request, outgoing, length)
+  return undefined
 }
 
-class StaleSocketError extends Error {}
-
-function staleSocket(cause: Error): Error {
-  const isReset = 'code' in cause && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
-  return isReset ? new StaleSocketError('stale socket', { cause }) : cause
+/** A kept-alive connection that the upstream closed in the same moment: nothing was answered. */
+function isStale({ reusedSocket }: http.ClientRequest, { code }: NodeJS.ErrnoException): boolean {
+  return reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
 }
 
-function isStaleSocket(error: unknown): boolean {
-  return error instanceof StaleSocketError
+/** Asking twice is harmless. */
+function isRepeatable({ method, body }: DeviceRequest): boolean {
+  return body.isEmpty && (method === 'GET' || method === 'HEAD')
 }
 
-function requestHeaders({ headers, body, method }: DeviceRequest, target: URL): HeaderBlock {
-  const kept: HeaderBlock = {}
-  let hasHost = false
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || lower === 'content-length' || lower === 'expect') continue
-    if (lower === 'host') hasHost = true
-    kept[name] = value
+/** Only the way there is bounded here: how long the upstream may think is the gateway's to say. */
+function limitConnect(outgoing: http.ClientRequest): void {
+  const timer = setTimeout(() => {
+    outgoing.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }))
+  }, CONNECT_TIMEOUT_MS)
+  outgoing.socket?.once('connect', () => clearTimeout(timer))
+  outgoing.once('close', () => clearTimeout(timer))
+}
+
+async function upload({ body }: DeviceRequest, outgoing: http.ClientRequest, length: number | null) {
+  let sent = 0
+  try {
+    for await (const piece of body) {
+      sent += piece.length
+      // What goes beyond the announced length would be read as the next request.
+      if (length !== null && sent > length) throw new Error('longer than announced')
+      if (outgoing.destroyed) return
+      if (!outgoing.write(piece)) await once(outgoing, 'drain')
+    }
+    if (length !== null && sent < length) throw new Error('shorter than announced')
+    outgoing.end()
+  } catch (error) {
+    outgoing.destroy(error instanceof Error ? error : new Error('upload'))
   }
-  if (!hasHost) kept['Host'] = target.host
-  const mayHaveBody = !['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE'].includes(method)
-  if (body.length > 0 || mayHaveBody) kept['Content-Length'] = String(body.length)
-  return kept
 }
 
-async function relay(
+function refuse(sink: ResponseSink, code: string) {
+  const isTimeout = code === 'ETIMEDOUT'
+  const words = isTimeout ? 'upstream timed out\n' : `upstream unreachable: ${code}\n`
+  return sink.whole(isTimeout ? 504 : 502, TEXT, Buffer.from(words))
+}
+
+function relay(
   request: DeviceRequest,
   response: http.IncomingMessage,
   sink: ResponseSink,
-  target: URL,
-): Promise<void> {
+  host: string,
+): void {
   const status = response.statusCode ?? 502
-  const headers = responseHeaders(response.rawHeaders, target)
-  const length = Number(response.headers['content-length'] ?? Number.NaN)
-  const isBodiless = request.method === 'HEAD' || status === 204 || status === 304
-  if (isBodiless) {
+  const headers = responseHeaders(response.rawHeaders, host)
+  if (request.method === 'HEAD' || status === 204 || status === 304) {
     response.resume()
-    return sink.whole(status, headers)
+    return void sink.whole(status, headers)
   }
-  // One message for what fits one: fewer frames, and the form that the simplest gateways know.
-  if (length <= DEFAULT_CHUNK_BYTES) {
-    return sink.whole(status, headers, await collect(response))
-  }
-  await sink.begin(status, headers)
-  for await (const piece of pieces(response)) {
-    if (request.signal.aborted) return
-    await sink.write(piece)
-  }
-  await sink.end()
+  response.on('error', () => sink.fail('upstream broke off'))
+  const length = Number(response.headers['content-length'] ?? Number.NaN)
+  // Dialect v1: one message for what fits one, the form that the simplest gateways know.
+  if (!request.isLive && length <= DEFAULT_CHUNK_BYTES) return collect(response, status, headers, sink)
+  void sink.begin(status, headers)
+  response.on('data', (piece: Buffer) => {
+    const room = sink.write(piece)
+    if (!room) return
+    response.pause()
+    void room.then(() => response.resume())
+  })
+  response.on('end', () => {
+    const { rawTrailers } = response
+    void sink.end(rawTrailers.length > 0 ? responseHeaders(rawTrailers, host) : undefined)
+  })
 }
 
-async function collect(response: http.IncomingMessage): Promise<Buffer> {
-  const collected: Buffer[] = []
-  for await (const piece of pieces(response)) collected.push(piece)
-  return Buffer.concat(collected)
-}
-
-async function* pieces(response: http.IncomingMessage): AsyncGenerator<Buffer> {
-  for await (const piece of response) if (Buffer.isBuffer(piece)) yield piece
-}
-
-/** Raw header lines as a block: names as they came, repeats as an array. */
-function responseHeaders(rawHeaders: readonly string[], target: URL): HeaderBlock {
-  const named = new Map<string, string[]>()
-  const spelling = new Map<string, string>()
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ''
-    const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower)) continue
-    const value = rawHeaders[at + 1] ?? ''
-    const isAddress = lower === 'location' || lower === 'content-location'
-    spelling.set(lower, spelling.get(lower) ?? name)
-    named.set(lower, [...(named.get(lower) ?? []), isAddress ? withoutOwnOrigin(value, target) : value])
-  }
-  const block: HeaderBlock = {}
-  for (const [lower, values] of named) {
-    block[spelling.get(lower) ?? lower] = values.length === 1 ? (values[0] ?? '') : values
-  }
-  return block
-}
-
-function withoutOwnOrigin(location: string, target: URL): string {
-  const prefix = `http://${target.host}/`
-  return location.toLowerCase().startsWith(prefix) ? location.slice(prefix.length - 1) : location
+function collect(
+  response: http.IncomingMessage,
+  status: number,
+  headers: ReturnType<typeof responseHeaders>,
+  sink: ResponseSink,
+): void {
+  const pieces: Buffer[] = []
+  response.on('data', (piece: Buffer) => pieces.push(piece))
+  response.on('end', () => sink.whole(status, headers, Buffer.concat(pieces)))
 }

@@ -1,40 +1,13 @@
-/** HTTP requests that come through the tunnel: answered by a handler, in messages, no faster than the socket takes. */
+/** HTTP requests of dialect v1: answered by a handler, in messages, no faster than the line takes. */
 import { decodeBody, encodeBody, responseMessages, splitBody } from '@wmoc/protocol/v1-body'
-import type {
-  ClientMessage,
-  HeaderBlock,
-  HttpRequest,
-  HttpResponse,
-  HttpResponseChunk,
-} from '@wmoc/protocol/messages'
+import type { HeaderBlock, HttpRequest, HttpResponse, HttpResponseChunk } from '@wmoc/protocol/messages'
+import type { RequestHandler, ResponseSink, Room } from '../handler.ts'
+import { IncomingRequest } from '../incoming-request.ts'
+import { RequestBody } from '../request-body.ts'
 
-export type DeviceRequest = {
-  method: string
-  /** Raw path and query, begins with "/". */
-  path: string
-  headers: HeaderBlock
-  body: Buffer
-  /** Aborts when the user went away or the tunnel closed. */
-  signal: AbortSignal
-}
+type Answer = HttpResponse | HttpResponseChunk
 
-/** Where a handler puts its answer: `whole` once, or `begin`, any number of `write`, then `end` or `fail`. */
-export type ResponseSink = {
-  whole(status: number, headers: HeaderBlock, body?: Uint8Array): Promise<void>
-  begin(status: number, headers: HeaderBlock): Promise<void>
-  /** Resolves when more may be written. */
-  write(bytes: Uint8Array): Promise<void>
-  end(): Promise<void>
-  /** The rest of the body will never come: the user's transfer must break, not end. */
-  fail(reason: string): Promise<void>
-}
-
-export type RequestHandler = (request: DeviceRequest, sink: ResponseSink) => Promise<void>
-
-/** Sends one message; resolves when the socket has room for more. Rejects never: a closed socket swallows. */
-export type Send = (message: ClientMessage) => Promise<void>
-
-export type Exchange = {
+export interface Exchange {
   accept(request: HttpRequest): void
   cancel(id: string): void
   /** Aborts everything in flight: the tunnel closed. */
@@ -42,60 +15,70 @@ export type Exchange = {
   readonly inFlight: number
 }
 
-/** `maxChunkBytes` is asked per message, since the server names its limit only at registration. */
-export function createExchange(options: {
-  handler: RequestHandler
-  send: Send
-  maxStreams: number
-  maxChunkBytes: () => number
-  onError: (error: unknown) => void
-}): Exchange {
-  const { handler, send } = options
-  const running = new Map<string, AbortController>()
+export interface ExchangeOptions {
+  readonly handler: RequestHandler
+  send(message: Answer): Room
+  readonly maxStreams: number
+  /** Asked per answer, since the server names its limit only at registration. */
+  maxChunkBytes(): number
+  onDone(): void
+  onError(error: unknown): void
+}
 
-  async function answer(request: HttpRequest, controller: AbortController): Promise<void> {
-    const { id, method, path, headers } = request
-    const { signal } = controller
-    const sink = createSink({ id, signal, send: reply, maxChunkBytes: options.maxChunkBytes() })
-    const body = decodeBody(request)
-    if (!body) return sink.whole(400, TEXT, Buffer.from('bad body\n'))
+/** Nothing of an id follows once its last message was sent, whatever the handler still says. */
+export function createExchange(options: ExchangeOptions): Exchange {
+  const running = new Map<string, IncomingRequest>()
+
+  function accept(message: HttpRequest): void {
+    const { id, method, path, headers } = message
+    if (running.has(id)) return
+    if (running.size >= options.maxStreams) {
+      void options.send({ type: 'http_response', id, status: 503, headers: TEXT, body: 'busy\n' })
+      return
+    }
+    const body = decodeBody(message)
+    const request = new IncomingRequest({
+      method,
+      path,
+      headers,
+      body: RequestBody.of(body ?? Buffer.alloc(0)),
+      isLive: false,
+    })
+    running.set(id, request)
+    const sink = createSink({ id, request, send: reply, maxChunkBytes: options.maxChunkBytes() })
+    if (body) void answer(request, sink)
+    else void sink.whole(400, TEXT, Buffer.from('bad body\n'))
+  }
+
+  async function answer(request: IncomingRequest, sink: ResponseSink): Promise<void> {
     try {
-      await handler({ method, path, headers, body, signal }, sink)
+      await options.handler(request, sink)
     } catch (error) {
-      if (signal.aborted) return
+      if (request.isAborted) return
       options.onError(error)
       await sink.fail('internal error')
     }
   }
 
   /** The gateway fills the slot the moment it sees the last message, so it is free before that is sent. */
-  function reply(message: HttpResponse | HttpResponseChunk): Promise<void> {
-    if (message.more !== true) running.delete(message.id)
-    return send(message)
+  function reply(message: Answer): Room {
+    const isLast = message.more !== true && running.delete(message.id)
+    const room = options.send(message)
+    if (isLast) options.onDone()
+    return room
   }
 
   return {
-    accept(request) {
-      const controller = new AbortController()
-      if (running.has(request.id)) return
-      if (running.size >= options.maxStreams) {
-        void send({ type: 'http_response', id: request.id, status: 503, headers: TEXT, body: 'busy\n' })
-        return
-      }
-      running.set(request.id, controller)
-      void answer(request, controller).finally(() => {
-        if (running.get(request.id) === controller) running.delete(request.id)
-      })
-    },
+    accept,
     cancel(id) {
-      const controller = running.get(id)
-      if (!controller) return
-      controller.abort()
-      // Nothing of this id follows.
+      const request = running.get(id)
+      if (!request) return
+      request.abort()
       void reply({ type: 'http_response_chunk', id, more: false, error: 'cancelled' })
     },
     abandon() {
-      for (const controller of running.values()) controller.abort()
+      for (const request of running.values()) request.abort()
+      running.clear()
     },
     get inFlight() {
       return running.size
@@ -107,44 +90,54 @@ const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 
 function createSink(options: {
   id: string
-  signal: AbortSignal
-  send: (message: HttpResponse | HttpResponseChunk) => Promise<void>
+  request: IncomingRequest
+  send(message: Answer): Room
   maxChunkBytes: number
 }): ResponseSink {
-  const { id, signal, maxChunkBytes } = options
+  const { id, request, maxChunkBytes } = options
   let isBegun = false
   let isOver = false
 
-  async function send(message: HttpResponse | HttpResponseChunk): Promise<void> {
-    if (!signal.aborted) await options.send(message)
+  function send(message: Answer): Room {
+    return request.isAborted ? undefined : options.send(message)
+  }
+
+  function sendAll(messages: Iterable<Answer>): Room {
+    const rest = messages[Symbol.iterator]()
+    for (let next = rest.next(); !next.done; next = rest.next()) {
+      const room = send(next.value)
+      if (room) return room.then(() => sendAll({ [Symbol.iterator]: () => rest }))
+    }
+    return undefined
+  }
+
+  function* chunks(bytes: Uint8Array): Generator<HttpResponseChunk, void> {
+    for (const piece of splitBody(bytes, maxChunkBytes)) {
+      yield { type: 'http_response_chunk', id, ...encodeBody(piece), more: true }
+    }
   }
 
   return {
-    async whole(status, headers, body = new Uint8Array()) {
+    whole(status: number, headers: HeaderBlock, body = new Uint8Array()) {
       isBegun = true
       isOver = true
-      for (const message of responseMessages({ id, status, headers }, body, maxChunkBytes))
-        await send(message)
+      return sendAll(responseMessages({ id, status, headers }, body, maxChunkBytes))
     },
-    async begin(status, headers) {
+    begin(status, headers) {
       isBegun = true
-      await send({ type: 'http_response', id, status, headers, body: '', more: true })
+      return send({ type: 'http_response', id, status, headers, body: '', more: true })
     },
-    async write(bytes) {
-      if (bytes.length === 0) return
-      for (const piece of splitBody(bytes, maxChunkBytes)) {
-        await send({ type: 'http_response_chunk', id, ...encodeBody(piece), more: true })
-      }
-    },
-    async end() {
+    write: (bytes) => (bytes.length > 0 && !isOver ? sendAll(chunks(bytes)) : undefined),
+    end() {
+      if (isOver) return undefined
       isOver = true
-      await send({ type: 'http_response_chunk', id, body: '', more: false })
+      return send({ type: 'http_response_chunk', id, body: '', more: false })
     },
-    async fail(reason) {
-      if (isOver) return
+    fail(reason) {
+      if (isOver) return undefined
       isOver = true
-      if (isBegun) await send({ type: 'http_response_chunk', id, more: false, error: reason })
-      else await send({ type: 'http_response', id, status: 502, headers: TEXT, body: `${reason}\n` })
+      if (isBegun) return send({ type: 'http_response_chunk', id, more: false, error: reason })
+      return send({ type: 'http_response', id, status: 502, headers: TEXT, body: `${reason}\n` })
     },
   }
 }
