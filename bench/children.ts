@@ -5,10 +5,15 @@ import { leashed } from '../scripts/start/leash.ts'
 
 export interface BenchChild {
   readonly pid: number
-  /** The first line that matches, past or to come; rejects when the process ends before or 20 s pass. */
-  waitFor(pattern: RegExp): Promise<string>
+  /** The first line that matches, past or to come; rejects when the process ends before or the time is over (20 s). */
+  waitFor(pattern: RegExp, timeoutMs?: number): Promise<string>
+  /** How many lines it has printed that match, of the last 200. */
+  count(pattern: RegExp): number
   readonly ended: Promise<void>
+  /** SIGTERM, after 10 s SIGKILL. */
   stop(): Promise<void>
+  kill(): Promise<void>
+  signal(name: NodeJS.Signals): void
 }
 
 const WAIT_MS = 20_000
@@ -48,7 +53,8 @@ export function startChild(
   return {
     pid: child.pid ?? 0,
     ended,
-    waitFor(pattern) {
+    count: (pattern) => lines.filter((line) => pattern.test(line)).length,
+    waitFor(pattern, timeoutMs = WAIT_MS) {
       const { promise, resolve, reject } = Promise.withResolvers<string>()
       const look = () => {
         const found = lines.find((line) => pattern.test(line))
@@ -56,7 +62,7 @@ export function startChild(
       }
       const fail = (why: string) =>
         reject(new Error(`${command}: ${why} before ${pattern}:\n${lines.slice(-15).join('\n')}`))
-      const timer = setTimeout(() => fail('too long'), WAIT_MS)
+      const timer = setTimeout(() => fail('too long'), timeoutMs)
       void ended.then(() => fail('ended'))
       watchers.add(look)
       look()
@@ -71,15 +77,28 @@ export function startChild(
       await ended
       clearTimeout(timer)
     },
+    signal: (name) => void child.kill(name),
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
   }
 }
 
-/** Repeats until it neither fails nor answers false; rejects after 20 s. */
-export async function eventually(what: string, check: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + WAIT_MS
+/** Repeats until it neither fails nor answers false; rejects when the time is over (20 s). */
+export async function eventually(
+  what: string,
+  check: () => Promise<boolean>,
+  timeoutMs: number = WAIT_MS,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     if (await check().catch(() => false)) return
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${WAIT_MS} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`)
+    await sleep(50)
   }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -13,10 +13,8 @@ export interface BenchControlPlane {
   readonly url: string
   /** Bearer of the user. */
   readonly accessToken: string
-  /** Claims a controller; the device is told apart by these. */
+  /** A claimed controller's credentials. */
   addController(): { controllerId: string; secret: string }
-  /** The controller that the token `bench` was redeemed for; null before that. */
-  readonly redeemedId: string | null
   stop(): Promise<void>
 }
 
@@ -30,7 +28,6 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const kid = randomUUID()
   const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'EdDSA', use: 'sig' }] }
-  let redeemedId: string | null = null
 
   function addController(): { controllerId: string; secret: string } {
     const secret = randomBytes(32).toString('base64url')
@@ -52,11 +49,6 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
 
   function answer(call: ControlPlaneCall, text: unknown): unknown {
     switch (call) {
-      case 'activations/redeem': {
-        const { controllerId, secret } = addController()
-        redeemedId = controllerId
-        return { outcome: 'issued', controller: controllers.get(controllerId), secret }
-      }
       case 'controllers/lookup': {
         const { ids } = CONTROL_PLANE[call].input.parse(text)
         return { controllers: ids.flatMap((id) => controllers.get(id) ?? []) }
@@ -115,9 +107,6 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     accessToken: `${signed}.${sign(null, Buffer.from(signed), privateKey).toString('base64url')}`,
     addController,
-    get redeemedId() {
-      return redeemedId
-    },
     stop() {
       return new Promise((resolve) => {
         server.close(() => resolve())

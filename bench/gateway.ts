@@ -1,4 +1,4 @@
-/** One gateway as in production, with limits, metrics and the shared store on, and a control plane without database. */
+/** Gateways as in production, with limits, metrics and the shared store on, and a control plane without database. */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { createEmbeddedStoreServer } from '@wmoc/platform/embedded-store-server'
@@ -8,77 +8,108 @@ import { type BenchChild, eventually, startChild } from './children.ts'
 import { type BenchControlPlane, startControlPlane } from './control-plane.ts'
 
 export interface BenchGateway {
+  readonly name: string
   readonly child: BenchChild
   readonly port: number
   readonly adminPort: number
-  readonly controlPlane: BenchControlPlane
   /** Registered tunnels, by its own gauge. */
   tunnels(): Promise<number>
+}
+
+export interface BenchCluster {
+  readonly gateways: readonly BenchGateway[]
+  readonly controlPlane: BenchControlPlane
+  /** A new process takes the place of one, which is then asked to go; resolves when that has ended. */
+  replace(old: BenchGateway): Promise<void>
   stop(): Promise<void>
 }
 
 const MAIN = fileURLToPath(new URL('../tunnel-gateway/src/main.ts', import.meta.url))
+const HOST = '127.0.0.1'
 const secret = () => randomBytes(32).toString('base64url')
 
-/** Starts it and waits until it is ready. */
-export async function startGateway(): Promise<BenchGateway> {
-  const [port, adminPort, storePort] = (await freePorts(3)) as [number, number, number]
+/** Starts `size` shards and waits until all are ready. @param settings Of their environment, over the defaults. */
+export async function startCluster(
+  size: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<BenchCluster> {
   const credentialKey = secret()
   const controlPlane = await startControlPlane(credentialKey)
-  const store = await startStore(storePort)
-  const child = startChild(MAIN, [], {
+  const store = await startStore()
+  const gateways: BenchGateway[] = []
+  const common = {
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
-    HOST: '127.0.0.1',
-    PORT: String(port),
-    ADMIN_HOST: '127.0.0.1',
-    ADMIN_PORT: String(adminPort),
-    SHARD_ID: 'bench',
+    HOST,
+    ADMIN_HOST: HOST,
+    PEER_HOST: HOST,
     REDIS_URL: store.url,
     CONTROL_PLANE_URL: controlPlane.url,
     INTERNAL_TOKEN: secret(),
     DEVICE_CREDENTIAL_KEY: credentialKey,
     PAGE_COOKIE_KEY: secret(),
-    PUBLIC_URL: `http://localhost:${port}`,
+    PUBLIC_URL: 'http://localhost:8080',
     DEVICE_DOMAIN: '',
     TRUSTED_HOPS: '0',
-  })
-  const admin = (path: string) => fetch(`http://127.0.0.1:${adminPort}${path}`)
-  await eventually('the gateway', async () => (await admin('/readyz')).ok)
+    ...settings,
+  }
+  async function add(name: string): Promise<BenchGateway> {
+    const [port, adminPort, peerPort] = (await freePorts(3)) as [number, number, number]
+    const child = startChild(MAIN, [], {
+      ...common,
+      SHARD_ID: name,
+      PORT: String(port),
+      ADMIN_PORT: String(adminPort),
+      PEER_PORT: String(peerPort),
+      PEER_ADVERTISE: `${HOST}:${peerPort}`,
+    })
+    const admin = (path: string) => fetch(`http://${HOST}:${adminPort}${path}`)
+    await eventually(`the gateway ${name}`, async () => (await admin('/readyz')).ok)
+    const gateway: BenchGateway = {
+      name,
+      child,
+      port,
+      adminPort,
+      async tunnels() {
+        const text = await (await admin('/metrics')).text()
+        const samples = text.matchAll(/^wmoc_gateway_tunnels\{[^}]*\} (\d+)$/gm)
+        return [...samples].reduce((sum, [, count]) => sum + Number(count), 0)
+      },
+    }
+    gateways.push(gateway)
+    return gateway
+  }
+  for (let index = 0; index < size; index++) await add(`bench-${index}`)
   return {
-    child,
-    port,
-    adminPort,
+    gateways,
     controlPlane,
-    async tunnels() {
-      const text = await (await admin('/metrics')).text()
-      return Number(/^wmoc_gateway_tunnels\{[^}]*\} (\d+)$/m.exec(text)?.[1] ?? 0)
+    async replace(old) {
+      await add(old.name)
+      old.child.signal('SIGTERM')
+      await old.child.ended
+      gateways.splice(gateways.indexOf(old), 1)
     },
     async stop() {
-      await child.stop()
+      await Promise.all(gateways.map(({ child }) => child.kill()))
       await controlPlane.stop()
       await store.stop()
     },
   }
 }
 
-async function startStore(port: number): Promise<{ url: string; stop(): Promise<void> }> {
+async function startStore(): Promise<{ url: string; stop(): Promise<void> }> {
+  const [port] = (await freePorts(1)) as [number]
   const program = findProgram('redis-server') ?? findProgram('valkey-server')
   if (program === null) {
-    const server = createEmbeddedStoreServer({ host: '127.0.0.1', port, token: secret() })
+    const server = createEmbeddedStoreServer({ host: HOST, port, token: secret() })
     await server.start()
     return { url: server.url, stop: () => server.stop() }
   }
-  const child = startChild(program, [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-  ])
+  const settings = { port: String(port), bind: HOST, save: '', appendonly: 'no' }
+  const child = startChild(
+    program,
+    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+  )
   await child.waitFor(/Ready to accept connections/)
-  return { url: `redis://127.0.0.1:${port}`, stop: () => child.stop() }
+  return { url: `redis://${HOST}:${port}`, stop: () => child.stop() }
 }

@@ -1,59 +1,78 @@
-/** What is measured: the figures that every part of the benchmark shares. */
+/** What is measured, and in which words: what every part of the benchmark shares. */
 
 export const BODY_BYTES = 1_024
-export const CONNECTIONS = [1, 64, 256] as const
 
 /** Where and how to ask. */
 export interface Target {
   readonly host: string
   readonly port: number
-  readonly path: string
+  /** Stands before the upstream's own paths. */
+  readonly prefix: string
   readonly headers: Readonly<Record<string, string>>
-}
-
-export interface LoadPlan extends Target {
-  readonly connections: number
-  readonly warmupMs: number
-  readonly measureMs: number
-  readonly bodyBytes: number
-}
-
-export interface LoadFigures {
-  /** Answered with 200 and the whole body. */
-  readonly requests: number
-  /** By reason. */
-  readonly failures: Readonly<Record<string, number>>
-  readonly seconds: number
-  readonly p50Ms: number
-  readonly p99Ms: number
 }
 
 /** Something that carries requests to the upstream. */
 export interface Subject {
   readonly name: string
-  /** For the table: how it is set up. */
+  /** For the page: how it is set up. */
   readonly note: string
   readonly target: Target
-  /** The process in the middle, whose CPU is counted; null: there is none. */
-  readonly serverPid: number | null
+  /** The processes in the middle, whose CPU and memory are counted. */
+  readonly serverPids: readonly number[]
+}
+
+/** Subjects that run, and their end. */
+export interface Running {
+  readonly subjects: readonly Subject[]
   stop(): Promise<void>
 }
 
-export interface Measurement {
-  readonly subject: string
-  readonly connections: number
-  readonly requestsPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  /** CPU time of the process in the middle. */
-  readonly cpuPerRequestUs: number | null
-  /** Share of one core that the load generator took: near 1 it is the bottleneck. */
-  readonly generatorCpu: number
-  readonly failures: number
+export interface Context {
+  readonly rounds: number
+  readonly measureMs: number
+  /** One short look, to see that everything works. */
+  readonly isQuick: boolean
+  /** Where programs of peers are looked for. */
+  readonly path: string
+  readonly log: (line: string) => void
 }
 
-export interface IdleMemory {
-  readonly tunnels: number
-  readonly beforeBytes: number
-  readonly afterBytes: number
+/** Figures that a goal is held against. */
+export type FigureName =
+  | 'smallCpuUs'
+  | 'smallCpuUsV1'
+  | 'hopRatio'
+  | 'downloadCpuSecPerGb'
+  | 'uploadCpuSecPerGb'
+  | 'bulkGrowthMb'
+  | 'idleKb'
+  | 'slowReaderMb'
+  | 'slowReaderP99Ms'
+  | 'registrationsPerSec'
+  | 'backP99Sec'
+  | 'sseFirstByteMs'
+  | 'cancelMs'
+  | 'restartFailed'
+  | 'restartGapMs'
+export type Figures = Partial<Record<FigureName, number>>
+
+export type Cell = string | number | null
+
+/** What a scenario found: a table for people, figures for the goals. */
+export interface Section {
+  readonly title: string
+  /** What was done, in a few sentences. */
+  readonly about: string
+  readonly headings: readonly string[]
+  readonly rows: readonly (readonly Cell[])[]
+  /** How the subjects were set up, and what was skipped. */
+  readonly notes: readonly string[]
+  readonly figures: Figures
+}
+
+export interface Scenario {
+  /** As in `--only`. */
+  readonly name: string
+  readonly help: string
+  run(context: Context): Promise<Section>
 }

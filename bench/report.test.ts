@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Measurement } from './plan.ts'
-import { idleText, page, summarise, table } from './report.ts'
+import { GOALS, isReached } from './goals.ts'
+import { type Measurement, summarise } from './load.ts'
+import type { Section } from './plan.ts'
+import { goalsText, page, sectionText, table } from './report.ts'
+import { loadRows } from './scenarios/small.ts'
 import { median, percentile } from './stats.ts'
 
 const run = (subject: string, requestsPerSecond: number, failures = 0): Measurement => ({
@@ -10,17 +13,24 @@ const run = (subject: string, requestsPerSecond: number, failures = 0): Measurem
   requestsPerSecond,
   p50Ms: 1,
   p99Ms: 2,
-  cpuPerRequestUs: subject === 'no tunnel' ? null : 100,
+  maxMs: 3,
+  cpuPerRequestUs: subject === 'peer' ? 25 : 50,
   generatorCpu: 0.4,
   failures,
 })
-const measurements = [
-  run('WMOC', 900),
-  run('peer', 500),
-  run('WMOC', 1_100),
-  run('WMOC', 1_000, 3),
-  run('no tunnel', 4_000),
-]
+const measurements = [run('peer', 500), run('WMOC v2', 900), run('WMOC v2', 1_100), run('WMOC v2', 1_000, 3)]
+const subjects = [{ name: 'WMOC v2' }, { name: 'peer' }]
+const section: Section = {
+  title: 'Small requests',
+  about: 'What was done.',
+  headings: ['', 'figure'],
+  rows: [
+    ['WMOC v2', 12],
+    ['peer', null],
+  ],
+  notes: ['**frp**: not on the PATH, skipped.'],
+  figures: { smallCpuUs: 61 },
+}
 
 test('takes percentiles by nearest rank', () => {
   assert.equal(percentile([1, 2, 3, 4], 0.5), 2)
@@ -30,37 +40,47 @@ test('takes percentiles by nearest rank', () => {
   assert.equal(median([3, 1, 2]), 2)
 })
 
-test('sums rounds up as their medians, and never hides a failure', () => {
-  const [own] = summarise(measurements)
+test('sums rounds up as their medians, in the order of the subjects, and never hides a failure', () => {
+  const [own, peer] = summarise(measurements, subjects)
   assert.equal(own?.requestsPerSecond, 1_000)
   assert.equal(own?.failures, 3)
+  assert.equal(peer?.subject, 'peer')
 })
 
-test('sets every subject beside WMOC in the table', () => {
-  const lines = table(measurements).split('\n')
-  assert.equal(lines.length, 5)
+test('sets the CPU of every subject beside ours', () => {
+  const ratios = loadRows(summarise(measurements, subjects)).map((row) => row[6])
+  assert.deepEqual(ratios, ['1.00 ×', '0.50 ×'])
+})
+
+test('aligns every line of a table', () => {
+  const lines = table(section.headings, section.rows).split('\n')
+  assert.equal(lines.length, 4)
   assert.equal(new Set(lines.map((line) => line.length)).size, 1)
-  assert.match(table(measurements), /\| peer +\| +64 \| +500 \|.*\| +0\.50 × \|/)
-  assert.match(table(measurements), /\| no tunnel .*\| +– \|.*\| +4\.00 × \|/)
+  assert.match(sectionText(section), /\| peer +\| +– \|\n\n- \*\*frp\*\*: not on the PATH, skipped\./)
 })
 
-test('says on the page what was not measured', () => {
-  const idle = { tunnels: 2_000, beforeBytes: 100 * 2 ** 20, afterBytes: 150 * 2 ** 20 }
-  assert.match(idleText(idle), /2,000 idle tunnels.*100 MiB to 150 MiB.*25\.6 KiB a tunnel/)
-  const text = page({
+test('says of each goal whether it is reached, also when more is better, and what was not measured', () => {
+  const text = goalsText({ smallCpuUs: 61, hopRatio: 1.4, registrationsPerSec: 1_200 })
+  assert.match(text, /64 connections, v2 +\| +≤ 60 µs \| +61\.0 µs \| +\*\*no\*\* \|/)
+  assert.match(text, /hop.*\| +1\.40 × \| +yes \|/)
+  assert.match(text, /registrations.*\| +yes \|/)
+  assert.match(text, /download.*not measured in this run/)
+  const storm = GOALS.find(({ figure }) => figure === 'registrationsPerSec')!
+  assert.equal(isReached(storm, 999), false)
+})
+
+test('tells on the page how loaded the machine was', () => {
+  const report = {
     date: '2026-01-02',
     machine: 'a machine',
-    loadAverages: [3, 4],
     versions: 'versions',
     command: 'npm run bench -- --write',
     rounds: 3,
-    measureMs: 5_000,
-    notes: [{ subject: 'WMOC', note: 'a note' }],
-    skipped: ['frp'],
-    measurements,
-    idle: null,
-  })
-  assert.match(text, /\*\*frp\*\*: not on the PATH, skipped/)
-  assert.match(text, /Not measured in this run/)
+    measureMs: 4_000,
+    sections: [section],
+  }
+  const text = page({ ...report, loadAverages: [3, 4] })
   assert.match(text, /Other work ran meanwhile/)
+  assert.match(text, /## Small requests/)
+  assert.doesNotMatch(page({ ...report, loadAverages: [0.1, 2] }), /Other work ran/)
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { findProgram } from '../../scripts/start/leash.ts'
 import { freePorts } from '../../scripts/start/ports.ts'
 import { type BenchChild, eventually, startChild } from '../children.ts'
-import type { Subject, Target } from '../plan.ts'
+import type { Running, Target } from '../plan.ts'
 
 export interface Peer {
   readonly name: string
@@ -25,6 +25,9 @@ interface Setup {
 }
 
 const HOST = '127.0.0.1'
+const TCP_NOTE = 'a TCP port, no HTTP: it reads nothing of a request and can allow or limit nothing'
+/** Of a peer that serves one port, or chooses the tunnel by host. */
+const web = (port: number): Target => ({ host: HOST, port, prefix: '', headers: { Host: 'bench.test' } })
 
 const piko: Peer = {
   name: 'piko',
@@ -50,7 +53,7 @@ const piko: Peer = {
       '--access-log.disable',
     ])
     const headers = { Host: 'bench.test', 'x-piko-endpoint': 'bench' }
-    return { server, client, target: { host: HOST, port: proxy, path: '/data', headers } }
+    return { server, client, target: { ...web(proxy), headers } }
   },
 }
 
@@ -58,10 +61,10 @@ const frp: Peer = {
   name: 'frp',
   note: 'HTTP proxy chosen by host; token',
   programs: ['frps', 'frpc'],
-  async start({ upstream, ports: [web, bind], file, program }) {
+  async start({ upstream, ports: [port, bind], file, program }) {
     const serverFile = file(
       'frps.toml',
-      `bindAddr = "${HOST}"\nbindPort = ${bind}\nproxyBindAddr = "${HOST}"\nvhostHTTPPort = ${web}\nauth.token = "bench"\nlog.level = "warn"\n`,
+      `bindAddr = "${HOST}"\nbindPort = ${bind}\nproxyBindAddr = "${HOST}"\nvhostHTTPPort = ${port}\nauth.token = "bench"\nlog.level = "warn"\n`,
     )
     const clientFile = file(
       'frpc.toml',
@@ -70,22 +73,18 @@ const frp: Peer = {
     )
     const server = startChild(program('frps'), ['-c', serverFile])
     const client = startChild(program('frpc'), ['-c', clientFile])
-    return {
-      server,
-      client,
-      target: { host: HOST, port: web, path: '/data', headers: { Host: 'bench.test' } },
-    }
+    return { server, client, target: web(port) }
   },
 }
 
 const rathole: Peer = {
   name: 'rathole',
-  note: 'a TCP port, no HTTP: it reads nothing of the request; token',
+  note: `${TCP_NOTE}; token`,
   programs: ['rathole'],
-  async start({ upstream, ports: [web, bind], file, program }) {
+  async start({ upstream, ports: [port, bind], file, program }) {
     const serverFile = file(
       'server.toml',
-      `[server]\nbind_addr = "${HOST}:${bind}"\ndefault_token = "bench"\n[server.services.bench]\nbind_addr = "${HOST}:${web}"\n`,
+      `[server]\nbind_addr = "${HOST}:${bind}"\ndefault_token = "bench"\n[server.services.bench]\nbind_addr = "${HOST}:${port}"\n`,
     )
     const clientFile = file(
       'client.toml',
@@ -93,25 +92,90 @@ const rathole: Peer = {
     )
     const server = startChild(program('rathole'), ['--server', serverFile])
     const client = startChild(program('rathole'), ['--client', clientFile])
-    return {
-      server,
-      client,
-      target: { host: HOST, port: web, path: '/data', headers: { Host: 'bench.test' } },
-    }
+    return { server, client, target: web(port) }
   },
 }
 
-export const PEERS: readonly Peer[] = [piko, frp, rathole]
+const bore: Peer = {
+  name: 'bore',
+  note: `${TCP_NOTE}; secret; a connection between server and client for each of a user`,
+  programs: ['bore'],
+  async start({ upstream, ports: [port], program }) {
+    const server = startChild(program('bore'), ['server', '--bind-addr', HOST, '--secret', 'bench'])
+    await server.waitFor(/listening/)
+    const to = ['--local-host', upstream.hostname, '--to', HOST, '--port', String(port), '--secret', 'bench']
+    const client = startChild(program('bore'), ['local', upstream.port, ...to])
+    return { server, client, target: web(port) }
+  },
+}
 
-/** Starts a peer and waits for its first answer; null where its programs are not on the PATH. */
-export async function startPeer(peer: Peer, upstream: string): Promise<Subject | null> {
-  const paths = new Map(peer.programs.map((name) => [name, findProgram(name)]))
-  if ([...paths.values()].includes(null)) return null
+const chisel: Peer = {
+  name: 'chisel',
+  note: `${TCP_NOTE}; SSH over WebSocket, so it encrypts; user and password`,
+  programs: ['chisel'],
+  start({ upstream, ports: [port, control], program }) {
+    const auth = ['--auth', 'bench:bench']
+    const listener = ['--host', HOST, '--port', String(control), '--reverse']
+    const server = startChild(program('chisel'), ['server', ...listener, ...auth])
+    const remote = `R:${HOST}:${port}:${upstream.host}`
+    const client = startChild(program('chisel'), ['client', ...auth, `http://${HOST}:${control}`, remote])
+    return Promise.resolve({ server, client, target: web(port) })
+  },
+}
+
+const wstunnel: Peer = {
+  name: 'wstunnel',
+  note: `${TCP_NOTE}; a WebSocket for each connection of a user; no authentication`,
+  programs: ['wstunnel'],
+  start({ upstream, ports: [port, control], program }) {
+    const address = `ws://${HOST}:${control}`
+    const server = startChild(program('wstunnel'), ['server', address])
+    const client = startChild(program('wstunnel'), [
+      'client',
+      '-R',
+      `tcp://${HOST}:${port}:${upstream.host}`,
+      address,
+    ])
+    return Promise.resolve({ server, client, target: web(port) })
+  },
+}
+
+const PEERS: readonly Peer[] = [piko, frp, rathole, bore, chisel, wstunnel]
+
+export interface RunningPeers extends Running {
+  /** Names of those whose programs were not found. */
+  readonly skipped: readonly string[]
+}
+
+/** Starts every peer whose programs are in one of the folders of `path`, and waits for its first answer. */
+export async function startPeers(upstream: string, path: string): Promise<RunningPeers> {
+  const running: Running[] = []
+  const skipped: string[] = []
+  const stop = async () => {
+    for (const peer of running) await peer.stop()
+  }
+  for (const peer of PEERS) {
+    const programs = new Map(peer.programs.map((name) => [name, findProgram(name, path)]))
+    if ([...programs.values()].includes(null)) {
+      skipped.push(peer.name)
+      continue
+    }
+    try {
+      running.push(await startPeer(peer, upstream, (name) => programs.get(name)!))
+    } catch (error) {
+      await stop()
+      throw error
+    }
+  }
+  return { subjects: running.flatMap(({ subjects }) => subjects), skipped, stop }
+}
+
+async function startPeer(peer: Peer, upstream: string, program: (name: string) => string): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'wmoc-bench-'))
   const { target, server, client } = await peer.start({
     upstream: new URL(upstream),
     ports: (await freePorts(5)) as [number, number, number, number, number],
-    program: (name) => paths.get(name)!,
+    program,
     file(name, text) {
       const path = join(folder, name)
       writeFileSync(path, text)
@@ -129,14 +193,13 @@ export async function startPeer(peer: Peer, upstream: string): Promise<Subject |
     await stop()
     throw error
   }
-  return { name: peer.name, note: peer.note, target, serverPid: server.pid, stop }
+  return { subjects: [{ name: peer.name, note: peer.note, target, serverPids: [server.pid] }], stop }
 }
 
 /** `fetch` sets no Host of our choosing. */
-function answers(target: Target): Promise<boolean> {
+function answers({ host, port, prefix, headers }: Target): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const { host, port, path, headers } = target
-    request({ host, port, path, headers, timeout: 1_000 }, (response) => {
+    request({ host, port, path: `${prefix}/data`, headers, timeout: 1_000 }, (response) => {
       response.resume()
       resolve(response.statusCode === 200)
     })
