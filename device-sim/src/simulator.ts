@@ -94,6 +94,8 @@ export type Simulator = {
   slowDown(bytesPerSec: number): void
   /** Sends something as it is: text, or bytes as a binary message. */
   sendRaw(message: string | Uint8Array): void
+  /** Requests and WebSockets that are not over, on the newest tunnel. */
+  readonly inFlight: number
   /** The dialect spoken now. */
   readonly dialect: 'v1' | 'v2' | null
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void
@@ -288,6 +290,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     },
     get isOnline() {
       return session.phase === 'online' || tunnels.hasLeft
+    },
+    get inFlight() {
+      return tunnels.newest?.inFlight ?? 0
     },
     get dialect() {
       return tunnels.newest?.dialect ?? null

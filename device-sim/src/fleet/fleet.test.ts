@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SECRET, startServerSide, type Peer, type ServerSide } from '../testing/server-side.ts'
+import { SECRET, startServerSide, type Message, type Peer, type ServerSide } from '../testing/server-side.ts'
 import { openCredentials } from './credentials-file.ts'
 import { createFleet, type Fleet, type FleetOptions } from './fleet.ts'
 
@@ -31,7 +31,7 @@ afterEach(async () => {
 async function serve(): Promise<void> {
   const peer = await server.accept()
   peers.push(peer)
-  void peer.next('register').then(({ token, credentials }) => {
+  const registers = ({ token, credentials }: Message<'register'>) => {
     registered.push({ token, secret: credentials?.secret })
     const number = String(registered.length).padStart(12, '0')
     peer.register(
@@ -39,7 +39,9 @@ async function serve(): Promise<void> {
         ? undefined
         : { controller_id: `0198f6a0-7b1c-7d3e-9a44-${number}`, secret: SECRET },
     )
-  })
+  }
+  // One that is cut or stopped before that is none of the server's business.
+  peer.next('register').then(registers, () => undefined)
   return serve()
 }
 
@@ -106,6 +108,27 @@ suite('a fleet', () => {
     fleet.start()
     await until(() => fleet.counts().reconnects >= 5)
     assert.ok((fleet.counts().closeCodes['1006'] ?? 0) >= 5)
+    await fleet.stop()
+  })
+
+  test('bounds the rate of its connections and tells how long its controllers were away', async () => {
+    const earlier = server.connections
+    const fleet = fleetOf({ size: 10, rampPerSec: 10_000, connectsPerSec: 4 })
+    fleet.start()
+    await until(() => fleet.counts().started === 10)
+    assert.ok(server.connections - earlier < 10)
+    await until(() => fleet.counts().online === 10)
+    fleet.devices[0]?.cut()
+    await until(() => fleet.counts().reconnects === 1)
+    const { losses, awayMs } = fleet.counts()
+    assert.equal(losses, 1)
+    assert.ok(awayMs.max > 0 && awayMs.p50 <= awayMs.max)
+  })
+
+  test('starts every controller twice when it is told to', async () => {
+    const fleet = fleetOf({ size: 2, faults: ['duplicate'] })
+    fleet.start()
+    await until(() => fleet.counts().online === 4)
     await fleet.stop()
   })
 
