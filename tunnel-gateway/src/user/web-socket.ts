@@ -147,6 +147,7 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
   }
 
   #ponged(socket: WebSocket, data: Buffer): void {
+    if (this.#isOver) return
     const taken = takeFrom(this.#pingsAt, PINGS, performance.now())
     this.#pingsAt = taken.arrivalAt
     if (taken.retryAfterMs > 0 || socket.bufferedAmount > PONG_ROOM_BYTES) {
