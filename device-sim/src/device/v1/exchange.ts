@@ -97,6 +97,17 @@ function createSink(options: {
   const { id, request, maxChunkBytes } = options
   let isBegun = false
   let isOver = false
+  let busy: Promise<void> | null = null
+
+  /** What is said next waits until all that was said before is on the line. */
+  function inOrder(say: () => Room): Room {
+    const room = busy ? busy.then(say) : say()
+    busy = room ?? null
+    void room?.then(() => {
+      if (busy === room) busy = null
+    })
+    return room
+  }
 
   function send(message: Answer): Room {
     return request.isAborted ? undefined : options.send(message)
@@ -127,16 +138,16 @@ function createSink(options: {
       isBegun = true
       return send({ type: 'http_response', id, status, headers, body: '', more: true })
     },
-    write: (bytes) => (bytes.length > 0 && !isOver ? sendAll(chunks(bytes)) : undefined),
+    write: (bytes) => (bytes.length > 0 && !isOver ? inOrder(() => sendAll(chunks(bytes))) : undefined),
     end() {
       if (isOver) return undefined
       isOver = true
-      return send({ type: 'http_response_chunk', id, body: '', more: false })
+      return inOrder(() => send({ type: 'http_response_chunk', id, body: '', more: false }))
     },
     fail(reason) {
       if (isOver) return undefined
       isOver = true
-      if (isBegun) return send({ type: 'http_response_chunk', id, more: false, error: reason })
+      if (isBegun) return inOrder(() => send({ type: 'http_response_chunk', id, more: false, error: reason }))
       return send({ type: 'http_response', id, status: 502, headers: TEXT, body: `${reason}\n` })
     },
   }
