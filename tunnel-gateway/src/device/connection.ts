@@ -16,6 +16,7 @@ import type {
 } from '@wmoc/protocol/messages'
 import type { FrameType } from '@wmoc/protocol/v2/frames'
 import type { WebSocket } from 'ws'
+import { toldDelayMs } from '#src/core/admission.ts'
 import type { Admission } from '#src/core/admission.ts'
 import type { Registration } from '#src/core/control-v2.ts'
 import { heartbeatMs, TunnelSession } from '#src/core/tunnel-session.ts'
@@ -222,8 +223,7 @@ export class Connection implements SessionPorts, TunnelLink {
     const { admission, registrar, claims, isDraining } = this.#deps
     if (isDraining()) return this.session.refuse('draining', 'Restarting', CLOSE.restart, 1_000)
     const waitMs = admission.register(performance.now())
-    // Spread, so that those who were too early do not come together again.
-    if (waitMs > 0) return this.refuse(tryLater(waitMs + Math.floor(Math.random() * (1_000 + waitMs))))
+    if (waitMs > 0) return this.refuse(tryLater(toldDelayMs(waitMs, Math.random())))
     const device = describeDevice(message, this.address)
     const verdict = await registrar.identify(message, device)
     if (verdict.kind !== 'claim') return this.#settle(verdict, message, device)
