@@ -24,6 +24,8 @@ const MAX_BUFFERED_BYTES = 262_144
 const PULL_BYTES = 65_536
 const TICK_MS = 2_500
 const PING_AFTER_MS = 4_000
+/** Without an answer to a ping: nothing new is sent until one is heard. */
+const SILENT_AFTER_MS = 6_000
 export const DEAD_AFTER_MS = 10_000
 const NOTHING = new Uint8Array(0)
 const EMPTY_JSON = Buffer.from('{}')
@@ -171,7 +173,10 @@ export function createLink(options: LinkOptions): PeerLink {
     if (now - heardAt > DEAD_AFTER_MS) {
       log.warn('cluster', 'a link between shards is dead', { peer })
       close()
-    } else if (now - heardAt > PING_AFTER_MS) mux.control(FRAME.ping, NOTHING)
+    } else if (now - heardAt > PING_AFTER_MS) {
+      isSilent ||= now - heardAt > SILENT_AFTER_MS
+      mux.control(FRAME.ping, NOTHING)
+    }
   }
 
   function close(): void {

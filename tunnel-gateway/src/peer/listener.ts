@@ -11,6 +11,8 @@ import type { LinkOptions, PeerLink } from './link.ts'
 /** Connections that have proved nothing yet. */
 const MAX_UNPROVED = 64
 const STOP_WITHIN_MS = 2_000
+/** Refusals are counted each, and written down so seldom that nobody can fill the log with them. */
+const LOG_EVERY_MS = 10_000
 
 export interface PeerListener {
   /** The bound port, once started. */
@@ -39,6 +41,7 @@ export function createPeerListener(options: {
   const links = new Map<string, PeerLink>()
   const unproved = new Set<Socket>()
   let port = options.port
+  let loggedAt = -LOG_EVERY_MS
 
   async function accept(socket: Socket): Promise<void> {
     if (unproved.size >= MAX_UNPROVED) {
@@ -63,10 +66,17 @@ export function createPeerListener(options: {
     } catch (error) {
       const reason = error instanceof HandshakeError ? error.reason : 'internal'
       options.onFailure(reason)
-      log.warn('security', 'a link between shards was refused', { address: socket.remoteAddress, reason })
+      refused(reason, socket)
     } finally {
       unproved.delete(socket)
     }
+  }
+
+  function refused(reason: string, { remoteAddress }: Socket): void {
+    const now = performance.now()
+    if (now - loggedAt < LOG_EVERY_MS) return
+    loggedAt = now
+    log.warn('security', 'a link between shards was refused', { address: remoteAddress, reason })
   }
 
   const server = createServer({ noDelay: true }, (socket) => void accept(socket))

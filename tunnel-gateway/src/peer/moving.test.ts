@@ -99,6 +99,28 @@ suite('controllers that move between shards', () => {
     // Twenty a second at most.
     assert.ok((await questions()) - asked <= 2 + (performance.now() - startedAt) / 50)
   })
+
+  test('F2: without the store, requests go on to every controller whose shard is reached', async () => {
+    const known = hops.controllerOf(owner)
+    const strayed = hops.controllerOf(owner)
+    const absent = hops.controllerOf(owner)
+    await v2(owner, known, 'known')
+    await v2(other, strayed, 'strayed')
+    await hops.cluster.redis.stop()
+    assert.equal((await other.api(hops.person, known.record.controllerId)).text, 'known ')
+    // Not where the ring places it: everybody is asked.
+    assert.equal((await owner.api(hops.person, strayed.record.controllerId)).text, 'strayed ')
+    assert.match((await other.api(hops.person, absent.record.controllerId)).text, /device_offline/)
+    // A shard that can't be asked may hold it.
+    hops.cable.stop()
+    await until(async () => {
+      const { peers } = (await other.status()) as { peers: { isUp: boolean }[] }
+      return peers.every(({ isUp }) => !isUp)
+    })
+    const undecided = await other.api(hops.person, absent.record.controllerId)
+    assert.match(undecided.text, /dependency_unavailable/)
+    assert.ok(Number(undecided.headers['retry-after']) >= 1)
+  })
 })
 
 suite('a ring that changes under load', () => {
