@@ -28,18 +28,19 @@ export function planDrain<T>(
   const overlapping: T[] = []
   const others: T[] = []
   for (const tunnel of tunnels) (hasOverlap(tunnel) ? overlapping : others).push(tunnel)
-  const wantedMs = overlapping.length * OVERLAP_EVERY_MS + others.length * OTHERS_EVERY_MS
-  const scale = Math.min(1, windowMs / Math.max(1, wantedMs))
-  const othersFrom = overlapping.length * OVERLAP_EVERY_MS
+  const evenMs = windowMs / Math.max(1, overlapping.length + others.length)
+  const overlapEveryMs = Math.min(OVERLAP_EVERY_MS, evenMs)
+  const othersFrom = overlapping.length * overlapEveryMs
+  const othersEveryMs = Math.min(OTHERS_EVERY_MS, (windowMs - othersFrom) / Math.max(1, others.length))
   return [
     ...overlapping.map((tunnel, at) => ({
       tunnel,
-      afterMs: Math.floor(at * OVERLAP_EVERY_MS * scale),
+      afterMs: Math.floor(at * overlapEveryMs),
       reconnectAfterMs: Math.floor(random() * JITTER_MS),
     })),
     ...others.map((tunnel, at) => ({
       tunnel,
-      afterMs: Math.floor((othersFrom + at * OTHERS_EVERY_MS) * scale),
+      afterMs: Math.floor(othersFrom + at * othersEveryMs),
       reconnectAfterMs: 0,
     })),
   ]

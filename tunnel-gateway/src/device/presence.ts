@@ -8,13 +8,15 @@ import type { Store } from '@wmoc/platform/store'
 import { z } from 'zod'
 import type { Hub, HubEntry } from '#src/core/hub.ts'
 
-/** Longer than two rounds of renewals; a shard that died is known sooner by its lease. */
-const TTL_MS = 120_000
-const ROUND_MS = 45_000
-const TICK_MS = 1_000
-const BATCH = 500
-/** A claim is told again after this time: a failover may have lost it with nobody noticing. */
-const REPEAT_CLAIM_MS = 5_000
+export const PRESENCE = {
+  /** Longer than two rounds of renewals; a shard that died is known sooner by its lease. */
+  ttlMs: 120_000,
+  roundMs: 45_000,
+  tickMs: 1_000,
+  batch: 500,
+  /** A claim is told again after this time: a failover may have lost it with nobody noticing. */
+  repeatClaimMs: 5_000,
+} as const
 /** How long a controller that was sent away counts as on its way. */
 const MOVING_MS = 15_000
 /** A shard that does not answer in this time stands still, and asks the store before it serves again. */
@@ -108,10 +110,10 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
   }
 
   async function renew(tunnels: readonly HeldTunnel[]): Promise<void> {
-    for (let start = 0; start < tunnels.length; start += BATCH) {
-      const batch = tunnels.slice(start, start + BATCH)
+    for (let start = 0; start < tunnels.length; start += PRESENCE.batch) {
+      const batch = tunnels.slice(start, start + PRESENCE.batch)
       const entries = batch.map(({ controllerId, epoch }) => ({ controllerId, epoch }))
-      const kept = await store.renewPresence(instance, entries, TTL_MS)
+      const kept = await store.renewPresence(instance, entries, PRESENCE.ttlMs)
       for (const [index, tunnel] of batch.entries()) {
         if (kept[index] === false && hub.get(tunnel.controllerId) === tunnel) tunnel.supersede()
       }
@@ -122,12 +124,12 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
   function due(): HeldTunnel[] {
     const now = performance.now()
     const tunnels: HeldTunnel[] = []
-    const isNew = claims.findIndex((claim) => claim.at + REPEAT_CLAIM_MS > now)
+    const isNew = claims.findIndex((claim) => claim.at + PRESENCE.repeatClaimMs > now)
     for (const { controllerId, epoch } of claims.splice(0, isNew < 0 ? claims.length : isNew)) {
       const tunnel = hub.get(controllerId)
       if (tunnel?.epoch === epoch) tunnels.push(tunnel)
     }
-    for (let share = Math.ceil((hub.size * TICK_MS) / ROUND_MS); share > 0; share--) {
+    for (let share = Math.ceil((hub.size * PRESENCE.tickMs) / PRESENCE.roundMs); share > 0; share--) {
       const next = cursor.next()
       if (next.done === true) {
         cursor = hub.all()
@@ -153,7 +155,7 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
   }
 
   function schedule(): void {
-    timer = setTimeout(() => void tick().finally(() => timer !== null && schedule()), TICK_MS)
+    timer = setTimeout(() => void tick().finally(() => timer !== null && schedule()), PRESENCE.tickMs)
     timer.unref()
   }
 
@@ -171,7 +173,7 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
       await unsubscribe?.()
     },
     async claim(controllerId, atLeast) {
-      const claim = { shard: instance, atLeast, ttlMs: TTL_MS }
+      const claim = { shard: instance, atLeast, ttlMs: PRESENCE.ttlMs }
       const claimed = await store.claimPresence(controllerId, claim).catch(() => null)
       if (claimed === null) return null
       const { epoch, previous } = claimed
