@@ -6,23 +6,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-const ending = new WeakSet<Socket>()
-const latest = new WeakMap<Socket, ServerResponse>()
+const LATEST = Symbol('latest answer')
+const IS_ENDING = Symbol('is ending')
+
+/** Kept on the socket itself: weak maps with an entry a request cost the garbage collector dearly. */
+interface Ordered extends Socket {
+  [LATEST]?: ServerResponse
+  [IS_ENDING]?: boolean
+}
 
 /** Nothing that comes after the present request on this connection is one. */
-export function endAfterThis(socket: Socket): void {
-  ending.add(socket)
+export function endAfterThis(socket: Ordered): void {
+  socket[IS_ENDING] = true
 }
 
 /** Whether this is a request: false for what comes after the last one, which is not to be answered. */
-export function isInOrder({ socket }: IncomingMessage, response: ServerResponse): boolean {
-  if (ending.has(socket)) return false
-  if (!response.shouldKeepAlive) ending.add(socket)
-  latest.set(socket, response)
+export function isInOrder(request: IncomingMessage, response: ServerResponse): boolean {
+  const socket: Ordered = request.socket
+  if (socket[IS_ENDING] === true) return false
+  if (!response.shouldKeepAlive) endAfterThis(socket)
+  socket[LATEST] = response
   return true
 }
 
 /** Whether the connection may change its protocol: nothing before waits for an answer, and it was not the last. */
-export function mayUpgrade({ socket }: IncomingMessage): boolean {
-  return !ending.has(socket) && (latest.get(socket)?.writableFinished ?? true)
+export function mayUpgrade(request: IncomingMessage): boolean {
+  const socket: Ordered = request.socket
+  return socket[IS_ENDING] !== true && (socket[LATEST]?.writableFinished ?? true)
 }
