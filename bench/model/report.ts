@@ -47,8 +47,8 @@ ${table(
     'moved by a join × (N+1)',
     'by a leave × N',
     'in vain',
-    'build ms',
-    'lookup ns',
+    'build CPU ms',
+    'lookup CPU ns',
   ],
   figures.balances.map((row) => [
     `${row.shards}`,
