@@ -285,8 +285,9 @@ export class Connection implements SessionPorts, TunnelLink {
   }
 
   socketFailed(error: Error & { code?: string }): void {
-    // The library closes the socket itself, with 1009 or 1002.
+    // The library closes the socket itself, with 1002, 1007, 1008 or 1009.
     if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#closeReason = CLOSE.tooBig
+    else if (error.code === 'WS_ERR_INVALID_UTF8') this.#closeReason = CLOSE.invalidUtf8
     this.#deps.log.debug('tunnel', 'socket failed', { address: this.address, error })
   }
 

@@ -39,8 +39,6 @@ export function createTunnelListener(options: TunnelListenerOptions): TunnelList
     maxPayload: V1_LIMITS.maxMessageBytes,
     maxFragments: 1_024,
     maxBufferedChunks: 4_096,
-    // The codec decodes the bytes itself, and strictly.
-    skipUTF8Validation: true,
     handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
   })
   server.on('wsClientError', (_error, socket) => {
