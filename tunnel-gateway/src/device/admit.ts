@@ -142,7 +142,10 @@ export function createAdmit(deps: AdmitDeps): Admit {
     if (dispute !== null)
       return connection.refuse({ ...REFUSALS[dispute.reason], reconnectAfterMs: Math.ceil(dispute.forMs) })
     const resumed = resume(connection, message, controllerId)
-    if (resumed !== null) return welcome(connection, resumed, secret, true)
+    if (resumed !== null) {
+      welcome(connection, resumed, secret, true)
+      return deps.commands.request(controllerId)
+    }
     const claimed = await deps.presence.claim(controllerId, (hub.get(controllerId)?.epoch ?? 0) + 1)
     if (claimed === null) return connection.refuse(tryLater(2_000 + Math.floor(Math.random() * 3_000)))
     const { epoch, isTakeover } = claimed

@@ -157,8 +157,11 @@ export class TunnelV2 extends Tunnel {
       this.suspend()
       lost.release()
     }
-    if (this.#mux === null ? given.seq !== 0 : !this.#mux.resume(given.seq)) return false
+    // Also where none was used yet: a device that goes on waits to be given credit anew.
+    this.#streamsNow()
+    if (this.#mux?.resume(given.seq) !== true) return false
     this.#isSuspended = false
+    this.forgetCommands()
     this.link = link
     this.host.flushSoon(this)
     return true

@@ -195,6 +195,11 @@ export abstract class Tunnel implements HubEntry, Upstream {
       })
   }
 
+  /** What was sent may be lost: commands that are taken again are sent again. */
+  protected forgetCommands(): void {
+    this.#sentCommands = null
+  }
+
   commandDone(id: string): void {
     this.#sentCommands?.delete(id)
     if (this.#sentCommands?.size === 0) this.#sentCommands = null
