@@ -85,6 +85,19 @@ suite('a tunnel that is lost or sent away', () => {
     back.stop()
   })
 
+  test('a session that was never used goes on as well', async () => {
+    const { device, ask, again } = await served(['resume'])
+    device.stop()
+    await device.closed
+    device.mux.suspend()
+    const back = await again({ session: device.welcome.session!, seq: device.mux.lastSeq }, device)
+    assert.ok(back.welcome.resumed)
+    const asked = ask()
+    answer(await back.nextRequest(), 'fine')
+    assert.equal((await asked).text, 'fine')
+    back.stop()
+  })
+
   test('D8: a session is taken up with the right name only, else its requests fail and a new one begins', async () => {
     const { device, ask, again } = await served(['resume'])
     const asked = ask()
