@@ -63,14 +63,14 @@ async function rolling(): Promise<boolean> {
       step(`${devices} devices online`)
       const report = await rollShards(stage, fleet, {
         load: { perSecond, streams: 10, sockets: 10, uploads: 10 },
-        rounds: ['replace', 'restart'],
+        rounds: ['replace', 'replace', 'restart'],
         restMs: values.quick ? 1_000 : 10_000,
         minRequests: count('requests', 100_000, 2_000),
         onStep: step,
       })
       const text = rollingText(
         report,
-        `3 shards, each replaced once and restarted once; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
+        `3 shards, each replaced twice, then restarted; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
         today,
       )
       console.log(`\n${text}\n`)
@@ -124,6 +124,7 @@ async function killed(): Promise<boolean> {
           report.otherFailures.length +
           report.lateFailures.length +
           report.inFlight.whole +
+          report.repeated.length +
           report.invariants.length ===
         0
       )

@@ -14,7 +14,7 @@ import { run } from '@wmoc/testkit/process'
 import type { TestProcess } from '@wmoc/testkit/process'
 import { ROOT } from '../../scripts/start/root.ts'
 import { startStack } from '../../scripts/start/stack.ts'
-import type { Stack } from '../../scripts/start/stack.ts'
+import type { Stack, StackOptions } from '../../scripts/start/stack.ts'
 import { openState } from '../../scripts/start/state.ts'
 
 const CONTRACTS = { auth, controllers, commands, notifications, telemetry }
@@ -58,13 +58,17 @@ export interface TestStack {
 }
 
 /** Starts it; `onDeath` of a service that no test asked to end fails the process. */
-export async function openStack(env: Readonly<Record<string, string>> = {}): Promise<TestStack> {
+export async function openStack(
+  env: Readonly<Record<string, string>> = {},
+  size: Pick<StackOptions, 'shards' | 'gatewayEnv'> = {},
+): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), 'wmoc e2e '))
   const database = await testDatabase()
   const stack = await startStack({
     state: openState(folder),
     port: 0,
     env: { DATABASE_URL: database.url, ...env },
+    ...size,
     onDeath: (error) => {
       throw error
     },

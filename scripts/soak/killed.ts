@@ -25,6 +25,8 @@ export interface KilledReport {
   readonly lateFailures: readonly Failure[]
   /** Long answers under way at the kill through that shard, and how they ended. */
   readonly inFlight: { readonly cut: number; readonly refused: number; readonly whole: number }
+  /** POSTs that reached a device more than once. */
+  readonly repeated: readonly string[]
   readonly invariants: readonly string[]
 }
 
@@ -88,6 +90,7 @@ export async function killShard(
       ({ controllerId, startedAt }) => startedAt > (backAt.get(controllerId) ?? Infinity),
     ),
     inFlight: { cut: count('cut'), refused: count('refused'), whole: count('whole') },
+    repeated: [...(await fleet.arrived())].flatMap(([path, times]) => (times > 1 ? [path] : [])),
     invariants: await stage.invariants(),
   }
 }

@@ -87,6 +87,7 @@ export function killedText(report: KilledReport, setup: string, today: string): 
       'answers under way through it: cut, refused, taken for whole',
       `${report.inFlight.cut}, ${report.inFlight.refused}, ${report.inFlight.whole}`,
     ],
+    ['POSTs that reached a device twice', report.repeated.length],
     ['broken invariants', report.invariants.length],
   ]
   return `## kill -9 of a shard\n\n${setup} ${when(today)}\n\n${table(['', ''], rows)}`

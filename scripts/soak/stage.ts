@@ -1,8 +1,10 @@
 /** A platform of several shards with data of its own, and a fleet on it: what every soak and fault is played on. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as readText } from 'node:stream/consumers'
 import { createClient } from '@wmoc/api/client'
 import { auth } from '@wmoc/api/contracts/auth'
 import { Redis } from 'ioredis'
@@ -26,6 +28,10 @@ export interface Stage {
   provision(count: number, kind?: KindName): Promise<FleetDevice[]>
   readonly postgres: DataControl
   readonly store: DataControl & { flush(): Promise<void> }
+  /** One request of the owner to a controller, through the gateway or ingress on this port. */
+  ask(port: number, controllerId: string, path: string, method?: string): Promise<Answer>
+  /** Figures of a gateway. */
+  status(adminPort: number): Promise<GatewayStatus>
   /** Whatever `/status` of a running gateway says is wrong with its books. */
   invariants(): Promise<string[]>
   stop(): Promise<void>
@@ -35,6 +41,17 @@ export interface Stage {
 export interface DataControl {
   stop(): Promise<void>
   start(): Promise<void>
+}
+
+export interface Answer {
+  /** 0: none. */
+  readonly status: number
+  readonly text: string
+}
+
+export interface GatewayStatus {
+  readonly tunnels: number
+  readonly invariants: readonly string[]
 }
 
 const EMAIL = 'soak@wmoc.example'
@@ -129,14 +146,15 @@ export async function openStage(
         await redis.quit()
       },
     },
+    ask: (port, controllerId, path, method = 'GET') =>
+      askOf(port, `/c/${controllerId}${path}`, method, token),
+    status: statusOf,
     async invariants() {
-      const broken: string[] = []
-      for (const { name, adminPort } of stack.gateways()) {
-        const answer = await fetch(`http://127.0.0.1:${adminPort}/status`)
-        const { invariants } = (await answer.json()) as { invariants: string[] }
-        broken.push(...invariants.map((line) => `${name}: ${line}`))
-      }
-      return broken
+      const broken = stack.gateways().map(async ({ name, adminPort }) => {
+        const { invariants } = await statusOf(adminPort)
+        return invariants.map((line) => `${name}: ${line}`)
+      })
+      return (await Promise.all(broken)).flat()
     },
     async stop() {
       clearInterval(renewing)
@@ -144,4 +162,27 @@ export async function openStage(
       await closeData()
     },
   }
+}
+
+async function statusOf(adminPort: number): Promise<GatewayStatus> {
+  return (await (await fetch(`http://127.0.0.1:${adminPort}/status`)).json()) as GatewayStatus
+}
+
+function askOf(port: number, path: string, method: string, token: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    const call = httpRequest({
+      agent: false,
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      headers: { host: 'localhost', authorization: `Bearer ${token}` },
+    })
+    const none = (error: Error) => resolve({ status: 0, text: error.message })
+    call.once('error', none)
+    call.once('response', (response) => {
+      readText(response).then((text) => resolve({ status: response.statusCode!, text }), none)
+    })
+    call.end()
+  })
 }

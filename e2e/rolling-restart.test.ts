@@ -1,0 +1,54 @@
+/** Three shards, each replaced and each restarted, while people work: nobody notices. The long form is `npm run soak`. */
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { rollShards } from '../scripts/soak/rolling.ts'
+import { openStage } from '../scripts/soak/stage.ts'
+import type { Stage } from '../scripts/soak/stage.ts'
+
+suite('a rolling restart of three shards under load', { timeout: 280_000 }, () => {
+  let stage: Stage
+  let fleet: RemoteFleet
+
+  before(async () => {
+    stage = await openStage({
+      shards: 3,
+      gatewayEnv: { DRAIN_WINDOW_MS: '500', DRAIN_DEADLINE_MS: '6000' },
+      onDeath: (error) => {
+        throw error
+      },
+    })
+    const url = `ws://localhost:${stage.stack.port}/tunnel`
+    fleet = await openRemoteFleet(stage.state, url, await stage.provision(60))
+    await fleet.start(100)
+    await fleet.online(60_000)
+  })
+  after(async () => {
+    await fleet?.stop()
+    await stage?.stop()
+  })
+
+  for (const how of ['replace', 'restart'] as const) {
+    test(`F7: no request fails and each POST arrives once, by ${how}`, async () => {
+      const { load, rounds, ...report } = await rollShards(stage, fleet, {
+        load: { perSecond: 50, streams: 4, sockets: 4, uploads: 6, uploadMs: 1_500 },
+        rounds: [how],
+        restMs: 1_000,
+      })
+      assert.deepEqual(load.failures, [])
+      assert.deepEqual([report.lost, report.repeated, report.invariants], [[], [], []])
+      assert.ok(load.requests > 500 && load.answeredPosts.length >= load.posts)
+      for (const users of [load.streams, load.sockets, load.uploads]) {
+        assert.deepEqual([users.cut, users.refused, users.problems], [0, 0, []])
+        assert.ok(users.messages > 0)
+      }
+      assert.ok(
+        load.streams.endedCleanly > 0 && load.sockets.endedCleanly > 0,
+        'they were told to come again',
+      )
+      assert.deepEqual(rounds[0]!.exitCodes, [0, 0, 0])
+      assert.ok(rounds[0]!.mostPerShard <= 1, 'a device connects anew at most once for each shard that goes')
+    })
+  }
+})

@@ -1,0 +1,50 @@
+/** kill -9 of one shard of three: its controllers come back elsewhere, and nobody else notices. */
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { killShard } from '../scripts/soak/killed.ts'
+import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openStage } from '../scripts/soak/stage.ts'
+import type { Stage } from '../scripts/soak/stage.ts'
+
+suite('kill -9 of a shard', { timeout: 180_000 }, () => {
+  let stage: Stage
+  let fleet: RemoteFleet
+
+  before(async () => {
+    stage = await openStage({ shards: 3 })
+    const url = `ws://localhost:${stage.stack.port}/tunnel`
+    fleet = await openRemoteFleet(stage.state, url, await stage.provision(90))
+    await fleet.start(100)
+    await fleet.online(60_000)
+  })
+  after(async () => {
+    await fleet?.stop()
+    await stage?.stop()
+  })
+
+  test('F5: its controllers are back, requests that met neither it nor them are all answered', async () => {
+    const report = await killShard(stage, fleet, {
+      victim: 'gateway-1',
+      load: { perSecond: 60 },
+      restMs: 2_000,
+      timeoutMs: 60_000,
+      inFlight: 12,
+    })
+    assert.ok(report.lost > 10)
+    assert.deepEqual([report.otherFailures, report.lateFailures], [[], []])
+    assert.deepEqual([report.notBack, report.repeated, report.invariants], [0, [], []])
+    // T20: what was under way through it ends as broken, never as whole.
+    assert.equal(report.inFlight.whole, 0)
+    assert.equal(report.inFlight.cut, 12)
+  })
+
+  test('F5: a shard that comes back in its place is taken into the ring again', async () => {
+    await stage.stack.restart('gateway-1')
+    const [back] = stage.stack.gateways().filter(({ name }) => name === 'gateway-1')
+    const [device] = fleet.devices
+    const answer = await stage.ask(back!.port, device!.controller_id, '/get/again')
+    assert.equal(answer.text, `${device!.controller_id} /get/again`)
+    assert.deepEqual(await stage.invariants(), [])
+  })
+})
