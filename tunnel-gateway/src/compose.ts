@@ -84,6 +84,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     peerAddress: () => peerAddress(config, peers.port),
     leaseTtlMs: config.LEASE_TTL_MS,
     leaseRenewMs: config.LEASE_RENEW_MS,
+    isReached: (other) => peers.reaches(other),
     log,
   })
   const clusterMetrics = createClusterMetrics(registry, membership)
@@ -247,6 +248,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     port: config.PORT,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     maxConnections: config.MAX_TUNNELS + config.MAX_UNREGISTERED + config.MAX_USER_CONNECTIONS,
+    isDraining: drain.isDraining,
     users,
     devices,
   })
@@ -267,7 +269,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     port: config.ADMIN_PORT,
     metrics: registry,
     checks: { store: dependencies.check('store'), api: dependencies.check('api') },
-    isReady: () => !drain.isDraining() && !pressure.isHigh(),
+    isReady: () => server.port > 0 && !drain.isDraining() && !pressure.isHigh(),
     extra: status,
   })
   metrics.watch({

@@ -166,6 +166,10 @@ suite('drain', () => {
       assert.equal(begun.drain.state, 'leaving')
       assert.equal(begun.drain.remaining, 10)
       assert.equal((await fetch(`${admin}/readyz`)).status, 503)
+      const last = await leaving.api(person, able[0]!.record.controllerId, {
+        headers: { connection: 'keep-alive' },
+      })
+      assert.equal(last.headers.connection, 'close')
       await until(
         async () => ((await leaving.status())['drain'] as { remaining: number }).remaining === 0,
         30_000,

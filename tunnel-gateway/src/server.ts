@@ -26,6 +26,8 @@ export function createPublicServer(options: {
   /** Time for the head of a request to arrive, 15 s at most. */
   requestTimeoutMs: number
   maxConnections: number
+  /** Every answer is the last of its connection: who keeps one open is to open the next somewhere else. */
+  isDraining(): boolean
   users: UserListener
   devices: TunnelListener
 }): PublicServer {
@@ -55,6 +57,7 @@ export function createPublicServer(options: {
   })
 
   function dispatch(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (options.isDraining()) response.shouldKeepAlive = false
     if (!isInOrder(request, response)) return void request.socket.pause()
     if (isTunnel(request)) {
       const guarded = guardRequest(request)

@@ -1,7 +1,7 @@
 /**
  * The members as one shard knows them, from what it reads in the store. Pure: reads and time go in, the list comes out.
- * A member that is missing from a read is gone, unless the store has lost writes: then the others get the time to
- * write theirs again before anybody is taken off the ring.
+ * A member that is missing from a read is gone, with two exceptions: one that answers over its link has lost the store,
+ * not its life; and when the store has lost writes, the others get the time to write theirs again.
  */
 import { z } from 'zod'
 import { Member } from './members.ts'
@@ -27,8 +27,15 @@ export interface MemberList {
   find(shardOrInstance: string): LeaseValue | undefined
 }
 
-/** @param self This process, always in the list. */
-export function createMemberList(self: () => LeaseValue, graceMs: number): MemberList {
+/**
+ * @param self This process, always in the list.
+ * @param isReached Whether that instance answers this one at present.
+ */
+export function createMemberList(
+  self: () => LeaseValue,
+  graceMs: number,
+  isReached: (instance: string) => boolean,
+): MemberList {
   let others = new Map<string, LeaseValue>()
   let graceUntil = -Infinity
 
@@ -36,7 +43,9 @@ export function createMemberList(self: () => LeaseValue, graceMs: number): Membe
   return {
     adopt(read, now) {
       const next = new Map<string, LeaseValue>()
-      if (now < graceUntil) for (const [instance, member] of others) next.set(instance, member)
+      for (const [instance, member] of others) {
+        if (now < graceUntil || isReached(instance)) next.set(instance, member)
+      }
       for (const member of read) if (member.instance !== self().instance) next.set(member.instance, member)
       others = next
     },

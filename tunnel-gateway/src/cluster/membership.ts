@@ -24,6 +24,8 @@ export interface MembershipOptions {
   /** A lease that is not renewed for so long has run out, by the store's clock. */
   readonly leaseTtlMs: number
   readonly leaseRenewMs: number
+  /** Whether that instance answers over a link: its lease may run out while it alone has lost the store. */
+  isReached(instance: string): boolean
   readonly log: Logger
 }
 
@@ -68,7 +70,9 @@ export function createMembership(options: MembershipOptions): ClusterMembership 
     beat,
     startedAtMs,
   })
-  const list = createMemberList(self, options.leaseTtlMs + 2 * options.leaseRenewMs)
+  const list = createMemberList(self, options.leaseTtlMs + 2 * options.leaseRenewMs, (other) =>
+    options.isReached(other),
+  )
 
   async function look(): Promise<void> {
     const read = (await store.leases(GROUP)).flatMap(parse)

@@ -172,6 +172,45 @@ suite('faults of the shared store', () => {
     }
   })
 
+  test('F2: a shard that alone has lost the store stays in the cluster, and lets go of what moved away', async () => {
+    const redis = await testRedis()
+    const link = await startFaultyLink(redis.port)
+    const cluster = await startCluster(1, {}, { redis })
+    try {
+      const lonely = await cluster.add('lonely', { REDIS_URL: `redis://127.0.0.1:${link.port}` })
+      await cluster.settled(['gateway-0', 'lonely'])
+      const person = await cluster.controlPlane.addPerson()
+      const known = cluster.controlPlane.addController()
+      cluster.controlPlane.grant(person, known.record.controllerId)
+      const device = await lonely.online(known)
+      device.serve(() => ({ body: 'fine' }))
+      await askBoth(cluster, person, known)
+      link.isSilent = true
+      const store = openStore({ url: redis.url, log, name: 'test' })
+      await until(async () => (await store.leases('gateways')).length === 1, 20_000)
+      for (let round = 0; round < 10; round++) {
+        await askBoth(cluster, person, known)
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+      for (const { gateway } of cluster.shards)
+        assert.deepEqual(gateway.membership.ring().shards, ['gateway-0', 'lonely'])
+      // The store cannot tell it, another shard can.
+      const next = await cluster.shards[0]!.online(known)
+      next.serve(() => ({ body: 'fine' }))
+      assert.equal((await device.closed).code, 4409)
+      await askBoth(cluster, person, known)
+      link.isSilent = false
+      link.leadTo(redis.port)
+      await until(async () => (await store.leases('gateways')).length === 2, 20_000)
+      await store.close()
+    } finally {
+      link.isSilent = false
+      await cluster.stop()
+      await link.stop()
+      await redis.stop()
+    }
+  })
+
   test('F9: clocks of shards an hour apart: one ring, epochs grow wherever the device registers', async () => {
     const cluster = await startCluster(1)
     const fast = skewed(cluster, 'fast', 3_600_000)

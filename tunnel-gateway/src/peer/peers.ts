@@ -26,6 +26,8 @@ export interface Peers {
   start(): void
   /** After the tunnels: late requests of others are answered `notHere` until they have stopped to come. */
   stop(): Promise<void>
+  /** Whether that instance answers over its link. */
+  reaches(instance: string): boolean
   /** A controller registered here that `instance` held until now. */
   tellSuperseded(instance: string, controllerId: string, epoch: number): void
   /** Requests of other shards that are under way here. */
@@ -122,6 +124,7 @@ export function createPeers(options: {
       await listener.stop()
       links.stop()
     },
+    reaches: (other) => links.to(other) !== undefined,
     tellSuperseded: (holder, controllerId, epoch) => links.to(holder)?.superseded(controllerId, epoch),
     get serving() {
       return listener.streams
