@@ -210,7 +210,7 @@ function promises(): void {
   })
 
   test('do a queued command once however often it is delivered', async () => {
-    const { simulator, controllerId } = await online({ features: [] })
+    const { simulator, controllerId } = await online()
     const done: boolean[] = []
     simulator.events.on('command', ({ repeated }) => done.push(repeated))
     const id = randomUUID()
@@ -230,10 +230,25 @@ function promises(): void {
     await until(() => harness.controlPlane.results.some((result) => result.id === id && result.ok))
   })
 
+  test('keep apart what one device does wrong from the answers of another', async () => {
+    const faults = ['frozen', 'lying-lengths', 'silent', 'slow-line'] as const
+    const wrong = await Promise.all(faults.map((fault) => online({ faults: [fault], features: [] })))
+    const { controllerId } = await online()
+    const answers = wrong.map(({ controllerId: id }) => harness.api(person, id).catch(() => null))
+    const others = await Promise.all(Array.from({ length: 20 }, () => harness.api(person, controllerId)))
+    assert.ok(others.every(({ status }) => status === 200))
+    assert.equal((await answers[3])?.status, 200)
+    const lying = await answers[1]
+    assert.ok(lying === null || lying?.isCut || lying?.status === 502 || lying?.text.endsWith('</html>\n'))
+    for (const { simulator } of wrong) simulator.cut()
+    assert.equal((await answers[0])?.isCut, true)
+    assert.equal((await answers[2])?.status, 502)
+  })
+
   test('part when the device talks nonsense, and it means to come back', async () => {
     const { simulator } = await online({ faults: ['wrong-frames'], reportEveryMs: 5, random: Math.random })
     const [{ code, retryInMs }] = await once(simulator.events, 'closed')
-    assert.ok([1007, 4400].includes(code), String(code))
+    assert.ok([1007, 1008, 4400].includes(code), String(code))
     assert.notEqual(retryInMs, null)
   })
 }
