@@ -37,6 +37,7 @@ import { createPresenceKeeper, LET_GO_MS } from './device/presence.ts'
 import { createRegistrar } from './device/registrar.ts'
 import { createReporter } from './device/reporter.ts'
 import type { Tunnel } from './device/tunnel.ts'
+import { connectionLimit } from './descriptors.ts'
 import { createDrain } from './drain.ts'
 import { createGatewayMetrics } from './gateway-metrics.ts'
 import { createPeerMetrics } from './peer/metrics.ts'
@@ -58,6 +59,9 @@ export interface Gateway {
   /** It has left the cluster and the store. */
   readonly isStopped: boolean
 }
+
+/** Share of all connections from which devices are sent elsewhere. */
+const CROWDED = 0.9
 
 /** A gateway that is not started yet. */
 export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
@@ -184,6 +188,10 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   })
 
   const pressure = createPressure(config.SHED_AT_HEAP)
+  const maxConnections = connectionLimit(
+    config.MAX_TUNNELS + config.MAX_UNREGISTERED + config.MAX_USER_CONNECTIONS,
+  )
+  const crowd = createPressure(CROWDED, () => [{ used: server.connections, limit: maxConnections }])
   const rebalance = createRebalancer({
     hub,
     membership,
@@ -240,14 +248,14 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     admission,
     metrics,
     tunnels: () => hub.size,
-    isShedding: pressure.isHigh,
+    isShedding: () => pressure.isHigh() || crowd.isHigh(),
     accept: connections.accept,
   })
   const server = createPublicServer({
     host: config.HOST,
     port: config.PORT,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    maxConnections: config.MAX_TUNNELS + config.MAX_UNREGISTERED + config.MAX_USER_CONNECTIONS,
+    maxConnections,
     isDraining: drain.isDraining,
     users,
     devices,
@@ -269,7 +277,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     port: config.ADMIN_PORT,
     metrics: registry,
     checks: { store: dependencies.check('store'), api: dependencies.check('api') },
-    isReady: () => server.port > 0 && !drain.isDraining() && !pressure.isHigh(),
+    isReady: () => server.port > 0 && !drain.isDraining() && !pressure.isHigh() && !crowd.isHigh(),
     extra: status,
   })
   metrics.watch({
@@ -335,6 +343,8 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     start() {
       ticking = setInterval(() => {
         pressure.sample()
+        server.sample()
+        crowd.sample()
         connections.tick()
         claims.tick(Date.now())
         rebalance()

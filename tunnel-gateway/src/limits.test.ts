@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { createLogger } from '@wmoc/platform/log'
 import { sendRaw } from '@wmoc/testkit/http-raw'
+import { connectionLimit } from './descriptors.ts'
 import { createPressure } from './pressure.ts'
 import { startHarness, until } from './testing/harness.ts'
 import type { Harness } from './testing/harness.ts'
@@ -76,6 +78,36 @@ suite('limits of the process', () => {
       ballast.length = 0
       await harness.stop()
     }
+  })
+
+  test('R5: with nearly all connections taken, devices are sent elsewhere and readiness is off, until there is room', async () => {
+    const harness = await startHarness({
+      MAX_TUNNELS: '10',
+      MAX_UNREGISTERED: '5',
+      MAX_USER_CONNECTIONS: '5',
+    })
+    const admin = `http://127.0.0.1:${harness.gateway.adminPort}`
+    const idle = Array.from({ length: 19 }, () => connect({ port: harness.port, host: '127.0.0.1' }))
+    try {
+      await until(async () => !(await fetch(`${admin}/readyz`)).ok)
+      await assert.rejects(harness.connect(), /503/)
+      for (const socket of idle) socket.destroy()
+      await until(async () => (await fetch(`${admin}/readyz`)).ok)
+      const device = await harness.connect()
+      assert.equal(device.socket.readyState, device.socket.OPEN)
+    } finally {
+      for (const socket of idle) socket.destroy()
+      await harness.stop()
+    }
+  })
+
+  test('R5: connections from outside never take the last file descriptors', () => {
+    const limits =
+      'Limit   Soft Limit  Hard Limit  Units\nMax open files            1024                 4096                 files\n'
+    assert.equal(connectionLimit(34_000, limits), 768)
+    assert.equal(connectionLimit(100, limits), 100)
+    assert.equal(connectionLimit(34_000, ''), 34_000)
+    assert.equal(connectionLimit(34_000, 'Max open files  unlimited  unlimited  files'), 34_000)
   })
 
   test('R6: shedding ends only once there is room again', () => {

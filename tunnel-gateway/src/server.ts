@@ -13,6 +13,10 @@ import { sendProblem } from './user/problem.ts'
 
 export interface PublicServer {
   readonly port: number
+  /** Connections from outside, as of the last `sample`. */
+  readonly connections: number
+  /** To be called about every second. */
+  sample(): void
   start(): Promise<void>
   /** No new connections; those that are idle end. Resolves when the last is gone. */
   stop(): Promise<void>
@@ -88,7 +92,16 @@ export function createPublicServer(options: {
   }
 
   let port = 0
+  let connections = 0
   return {
+    get connections() {
+      return connections
+    },
+    sample() {
+      server.getConnections((error, count) => {
+        if (error === null) connections = count
+      })
+    },
     get port() {
       return port
     },

@@ -189,18 +189,15 @@ export class Connection implements SessionPorts, TunnelLink {
     this.session.refuse(refusal.code, refusal.message, refusal.close, refusal.reconnectAfterMs)
   }
 
-  /** To be called about every second. @param now Of the monotonic clock. */
-  tick(now: number): void {
-    this.guarded(() => {
-      this.tunnel?.tick(now)
-      this.session.tick(now, !this.#socket.isPaused)
-    })
-  }
-
-  /** What one device makes the code do wrong ends that device's socket and nothing else. */
-  guarded(work: () => void): void {
+  /**
+   * To be called about every second.
+   * @param now Of the monotonic clock.
+   * @param wasAway Nothing was read from anybody for a while: silence means nothing.
+   */
+  tick(now: number, wasAway: boolean): void {
     try {
-      work()
+      this.tunnel?.tick(now)
+      this.session.tick(now, !wasAway && !this.#socket.isPaused)
     } catch (error) {
       this.broke(error)
     }
@@ -296,7 +293,11 @@ export class Connection implements SessionPorts, TunnelLink {
       this.#closeReason = { code, reason: 'closed_by_device' }
     this.#deps.gone(this)
     this.session.closed()
-    this.guarded(() => this.#leave())
+    try {
+      this.#leave()
+    } catch (error) {
+      this.broke(error)
+    }
   }
 }
 

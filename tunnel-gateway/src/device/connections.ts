@@ -33,11 +33,13 @@ export interface Connections {
 }
 
 const MAX_REMEMBERED = 50_000
+const STANDSTILL_MS = 5_000
 const LOST = { code: 1006, reason: 'connection_lost' }
 
 export function createConnections(deps: ConnectionsDeps): Connections {
   const connections = new Set<Connection>()
   const lastSeen = new Map<string, number>()
+  let tickedAt = performance.now()
 
   function rememberSeen(controllerId: string): void {
     lastSeen.delete(controllerId)
@@ -86,7 +88,10 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     },
     tick() {
       const now = performance.now()
-      for (const connection of connections) connection.tick(now)
+      // After a standstill of this process what devices said is still unread.
+      const wasAway = now - tickedAt > STANDSTILL_MS
+      tickedAt = now
+      for (const connection of connections) connection.tick(now, wasAway)
       suspended.tick(now)
       deps.flaps.sweep(now)
     },
