@@ -281,7 +281,10 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     extra: status,
   })
   metrics.watch({
-    tunnels: () => hub.size,
+    tunnels() {
+      const v2 = sum(hub, ({ dialect }) => (dialect === 'v2' ? 1 : 0))
+      return { v1: hub.size - v2, v2 }
+    },
     unregistered: admission.unregistered,
     inFlight: () => sum(hub, (tunnel) => tunnel.inFlight()),
     queued: () => sum(hub, (tunnel) => tunnel.queued()),

@@ -128,7 +128,7 @@ export const config = defineConfig({
       description: 'Tunnel connections of one address; 5 times as many at once',
     },
     REGISTRATIONS_PER_SECOND: {
-      schema: count(500),
+      schema: count(1_000),
       description: 'Registrations of this shard; 4 times as many at once',
     },
     DEVICE_MESSAGES_PER_SECOND: {

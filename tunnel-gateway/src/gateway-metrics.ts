@@ -5,7 +5,7 @@ export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>
 
 /** What the gauges read when they are scraped. */
 export interface Readings {
-  readonly tunnels: () => number
+  readonly tunnels: () => { readonly v1: number; readonly v2: number }
   readonly unregistered: () => number
   readonly inFlight: () => number
   readonly queued: () => number
@@ -76,7 +76,13 @@ export function createGatewayMetrics(metrics: Metrics) {
         'Open device tunnels on this shard by protocol version.',
         ['protocol'],
       )
-      Object.assign(tunnels, { collect: () => tunnels.set({ protocol: '1' }, readings.tunnels()) })
+      Object.assign(tunnels, {
+        collect() {
+          const { v1, v2 } = readings.tunnels()
+          tunnels.set({ protocol: '1' }, v1)
+          tunnels.set({ protocol: '2' }, v2)
+        },
+      })
       gauge('wmoc_gateway_unregistered_sockets', 'Sockets that have not registered.', readings.unregistered)
       gauge('wmoc_gateway_proxy_requests_in_flight', 'Requests waiting for a device.', readings.inFlight)
       gauge('wmoc_gateway_proxy_requests_queued', 'Requests waiting for room on a device.', readings.queued)
