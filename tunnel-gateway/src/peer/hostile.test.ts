@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { Writable } from 'node:stream'
 import { suite, test } from 'node:test'
 import { createLogger } from '@wmoc/platform/log'
 import { encodeFrame } from '@wmoc/protocol/v2/frame-codec'
@@ -21,7 +22,19 @@ const LINKS = 1_000
 const FRAMES = 200
 const REQUESTS = 50
 const MIN_FRAMES = 50_000
-const log = createLogger({ process: 'test', level: 'silent' })
+const logged: string[] = []
+const log = createLogger({
+  process: 'test',
+  level: 'error',
+  stream: new Writable({
+    write(line: Buffer, _, done) {
+      logged.push(line.toString())
+      done()
+    },
+  }),
+})
+/** Mistakes of ours that a frame set off. */
+const mistakes = () => logged.filter((line) => line.includes('handling a link'))
 const facts = {
   epoch: 7,
   maxRequestBody: null,
@@ -55,6 +68,7 @@ suite('a link to a hostile shard', () => {
       await settled(() => isDown)
     }
     assert.equal(tunnel.running, 0)
+    assert.deepEqual(mistakes(), [])
     assert.ok(frames >= MIN_FRAMES, `only ${frames} frames`)
   })
 
@@ -90,6 +104,7 @@ suite('a link to a hostile shard', () => {
       await settled(() => ended === opened)
     }
     assert.deepEqual(failures, [])
+    assert.deepEqual(mistakes(), [])
     assert.equal(ended, opened)
     assert.ok(frames >= MIN_FRAMES, `only ${frames} frames`)
   })
