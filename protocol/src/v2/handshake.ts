@@ -24,6 +24,8 @@ export type Hello = z.infer<typeof Hello>
 export const Welcome = Registered.omit({ type: true }).extend({
   /** Name and secret of this session for `resume`; absent: the device did not ask for the feature `resume`. */
   session: z.string().optional(),
+  /** Where the session is: a device that can `follow` resumes it at `/tunnel?shard={shard}`. */
+  shard: z.string().max(64).optional(),
   /** The session of HELLO goes on: the last frame of a stream that arrived at the gateway. Absent: streams are lost. */
   resumed: z.object({ seq }).optional(),
   /** Credit of each stream, and of the connection, of the gateway's side at first. */

@@ -101,7 +101,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
         maxResponseBody: tunnel.takesStreams ? Number.MAX_SAFE_INTEGER : deps.streamRules.maxBodyBytes,
         maxItemsPerBatch: V1_LIMITS.maxItemsPerBatch,
       },
-      ...(tunnel instanceof TunnelV2 ? tunnel.welcome(isResumed) : {}),
+      ...(tunnel instanceof TunnelV2 ? tunnel.welcome(isResumed, deps.shard) : {}),
     })
   }
 

@@ -168,9 +168,12 @@ export class TunnelV2 extends Tunnel {
   }
 
   /** What WELCOME says besides `registered`. */
-  welcome(isResumed: boolean): Pick<Welcome, 'session' | 'resumed' | 'rx_window' | 'rx_budget'> {
+  welcome(
+    isResumed: boolean,
+    shard: string,
+  ): Pick<Welcome, 'session' | 'shard' | 'resumed' | 'rx_window' | 'rx_budget'> {
     return {
-      ...(this.#sessionId === null ? {} : { session: this.#sessionId }),
+      ...(this.#sessionId === null ? {} : { session: this.#sessionId, shard }),
       ...(isResumed ? { resumed: { seq: this.#mux?.lastSeq ?? 0 } } : {}),
       rx_window: RECEIVE_WINDOW.stream,
       rx_budget: RECEIVE_WINDOW.connection,
