@@ -208,7 +208,10 @@ suite('a simulated controller over dialect v2', () => {
   })
 
   test('goes on with its streams after a loss, not a byte lost or twice', async () => {
-    const { peer, simulator } = await online()
+    const simulator = start()
+    const peer = await side.accept()
+    peer.welcome({ extra: { shard: 'here' } })
+    await once(simulator.events, 'registered')
     const answer = peer.ask('/api/download?bytes=3000000')
     const upload = peer.ask('/api/digest', { method: 'POST', body: Buffer.alloc(2_000_000, 'x') })
     await sleep(5)
@@ -217,6 +220,7 @@ suite('a simulated controller over dialect v2', () => {
       simulator.cut()
       const next = await side.accept()
       assert.equal(next.hello.resume?.session, SESSION)
+      assert.equal(side.queries.at(-1), '?shard=here')
       next.welcome({ resumed: lost })
       lost = next
       await sleep(5)

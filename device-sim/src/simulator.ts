@@ -139,6 +139,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     protocol: options.protocol ?? 'auto',
     handlers: faults.wrap(handlersOf(options, model, (sentence) => simulator.log('info', sentence))),
     limits,
+    canFollow: features.includes('follow'),
     onOpen: () => dispatch({ type: 'opened' }),
     onMessage: (message) => dispatch({ type: 'message', message }),
     onRequest: (request) => void events.emit('request', request),

@@ -19,6 +19,8 @@ export interface Dialect {
 
 /** Streams of a session without a line (dialect v2). */
 export interface SuspendedStreams {
+  /** Where they can go on; null: the gateway did not say. */
+  readonly shard: string | null
   /** Nobody comes for them. */
   abandon(): void
 }

@@ -39,6 +39,8 @@ export interface TunnelsOptions {
   readonly protocol: ProtocolName
   readonly handlers: Handlers
   readonly limits: DeviceLimits
+  /** It can connect to the shard where its streams wait. */
+  readonly canFollow: boolean
   onOpen(): void
   onMessage(message: ControlMessage): void
   onRequest(request: { method: string; path: string }): void
@@ -58,12 +60,14 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
   const left = new Map<Tunnel, NodeJS.Timeout>()
   let suspended: SuspendedStreams | null = null
   let suspendedTimer: NodeJS.Timeout | undefined
+  /** Where they wait; tried once. */
+  let home: string | null = null
 
   function connect(shard: string | null): void {
     isRegistered = false
     const opened: Tunnel = openTunnel({
       ...options,
-      url: addressOf(options.url, shard),
+      url: addressOf(options.url, shard ?? home),
       suspended,
       onOpen: () => opened === newest && options.onOpen(),
       onMessage: (message) => hear(opened, message),
@@ -71,6 +75,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       onClose: (code, reason) => (opened === newest ? onClose(opened, code, reason) : onLeft(opened, code)),
     })
     newest = opened
+    home = null
   }
 
   function hear(from: Tunnel, message: ControlMessage): void {
@@ -100,6 +105,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
 
   function keep(streams: SuspendedStreams): void {
     suspended = streams
+    home = options.canFollow ? streams.shard : null
     suspendedTimer = setTimeout(abandonSuspended, V2_LIMITS.resumeMs)
   }
 

@@ -20,6 +20,7 @@ export interface StreamHost {
 
 export class StreamSession implements SuspendedStreams {
   readonly id: string | null
+  readonly shard: string | null
   readonly #mux: Mux
   #host: StreamHost | null
   #isScheduled = false
@@ -27,6 +28,7 @@ export class StreamSession implements SuspendedStreams {
   constructor(welcome: Welcome, host: StreamHost) {
     const { limits } = host.options
     this.id = welcome.session ?? null
+    this.shard = welcome.shard ?? null
     this.#host = host
     this.#mux = createMux({
       role: 'acceptor',
