@@ -122,6 +122,8 @@ export class Exchange implements StreamSink, LiveEntry {
   end(trailers?: HeaderBlock): void {
     if (this.#isOver) return
     if (this.#promised !== null && this.#received !== this.#promised) return this.#lied()
+    // Trailers come after chunks, not after a body whose length was told (RFC 9112 section 7.1.2).
+    if (trailers !== undefined && this.#promised === null && !this.#head!.isBodiless) this.#begin()
     this.#isOver = true
     if (this.#held === null) this.#endStreamed(trailers)
     else this.#sendWhole(this.#held)
