@@ -9,6 +9,7 @@ export const FEATURES = {
   trailers: 'trailers of answers (dialect v2)',
   requestTrailers: 'trailers of requests (dialect v2)',
   backpressure: 'a reader that slows its writer down (dialect v2)',
+  cookies: 'cookies of the device: on its own origin, not in path mode',
   v1: 'dialect v1',
   v2: 'dialect v2',
   overlap: 'the feature `overlap`',

@@ -120,7 +120,7 @@ export const REQUEST_CASES: readonly Case<Transport>[] = [
     id: 'field-repeated',
     title: 'a field that repeats in the answer stays two',
     spec: 'RFC 6265 section 3',
-    needs: ['page'],
+    needs: ['page', 'cookies'],
     async run(transport) {
       const reply = await whole(transport, { path: page('cookies') })
       const names = headerValues(reply, 'set-cookie').map((cookie) => cookie.slice(0, 3))

@@ -162,13 +162,13 @@ export const STREAM_CASES: readonly Case<Transport>[] = [
     spec: 'protocol: fair between streams',
     needs: ['page', 'stream'],
     async run(transport) {
-      const huge = await transport.ask({ path: page('bytes/20000000') })
+      const huge = await transport.ask({ path: page('bytes/6000000') })
       const reading = collect(huge.body)
       let isDone = false
       void reading.then(() => (isDone = true))
       await whole(transport, { path: page('bytes/10') })
       expect('the huge one is still coming', isDone, false)
-      expectPattern('the huge one', await reading, 20_000_000)
+      expectPattern('the huge one', await reading, 6_000_000)
     },
   },
   {

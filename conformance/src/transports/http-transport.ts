@@ -3,7 +3,16 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { Feature } from '#src/case.ts'
 import { MessageQueue } from './mux-transport.ts'
-import { Broken, type Ask, type Reply, type Transport, type UserSocket } from './transport.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  Broken,
+  collect,
+  header,
+  type Ask,
+  type Reply,
+  type Transport,
+  type UserSocket,
+} from './transport.ts'
 
 export interface HttpTransportOptions {
   readonly name: string
@@ -21,9 +30,20 @@ export function httpTransport(options: HttpTransportOptions): Transport & { stop
   const { name, host, port, prefix, can, maxRequestBody } = options
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
-  function ask({ method = 'GET', path, headers = [], body, trailers, signal }: Ask): Promise<Reply> {
+  /** Waits as long as the gateway says when it was asked too often. */
+  async function ask(given: Ask): Promise<Reply> {
+    for (;;) {
+      const reply = await askOnce(given)
+      const afterSec = Number(header(reply, 'retry-after'))
+      if (reply.status !== 429 || !(afterSec > 0 && afterSec <= 120)) return reply
+      await collect(reply.body)
+      await sleep(afterSec * 1_000)
+    }
+  }
+
+  function askOnce({ method = 'GET', path, headers = [], body, trailers, signal }: Ask): Promise<Reply> {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>()
-    const own = Object.entries(options.headers).flat()
+    const own = Object.entries({ host: `${host}:${port}`, ...options.headers }).flat()
     const length = body && !trailers ? ['content-length', String(body.length)] : []
     const chunked = trailers ? ['transfer-encoding', 'chunked', 'trailer', trailers[0]!] : []
     const all = [...own, ...headers, ...length, ...chunked]

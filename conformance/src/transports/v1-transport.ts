@@ -25,6 +25,10 @@ export function v1Transport(
 
   async function ask({ method = 'GET', path, headers = [], body, signal }: Ask): Promise<Reply> {
     await slots.take()
+    if (signal?.aborted) {
+      slots.give()
+      throw new Broken('left')
+    }
     const id = `r${(lastId += 1)}`
     const entry: Waiting = {
       replied: Promise.withResolvers<Reply>(),

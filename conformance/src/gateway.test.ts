@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { startCluster, type Cluster } from '@wmoc/tunnel-gateway/testing/cluster'
+import type { KnownController, Person } from '@wmoc/tunnel-gateway/testing/control-plane-server'
+import type { Harness } from '@wmoc/tunnel-gateway/testing/harness'
+import type { Feature } from './case.ts'
+import { judgeGateway, type GatewayTarget } from './target-gateway.ts'
+import { ownOrigin } from './testing/own-origin.ts'
+import { httpTransport } from './transports/http-transport.ts'
+
+const V2: readonly Feature[] = ['page', 'v2', 'stream', 'websocket', 'trailers', 'backpressure']
+const V1: readonly Feature[] = ['page', 'v1']
+
+suite('two shards of the gateway', () => {
+  let cluster: Cluster
+  let known: KnownController
+  let person: Person
+  let home: Harness
+  before(async () => {
+    cluster = await startCluster(2)
+    home = cluster.shards[0]!
+    known = cluster.controllerOf(home)
+    person = await cluster.controlPlane.addPerson()
+    cluster.controlPlane.grant(person, known.record.controllerId)
+  })
+  after(() => cluster.stop())
+
+  const target = (dialect: 'v1' | 'v2'): GatewayTarget => ({
+    url: `http://127.0.0.1:${home.port}`,
+    dialect,
+    credentials: { controller_id: known.record.controllerId, secret: known.secret },
+    bearer: person.accessToken,
+    only: [],
+  })
+
+  async function holds(judged: GatewayTarget, least: number): Promise<void> {
+    const results = await judgeGateway(judged)
+    const failed = results.filter(({ outcome }) => outcome === 'failed')
+    const lines = failed.map(({ id, reason, expected, came }) => `${id}: ${reason} ${expected} ${came}`)
+    assert.deepEqual(lines, [])
+    const passed = results.filter(({ outcome }) => outcome === 'passed').length
+    assert.ok(passed >= least, `${passed} cases passed`)
+  }
+
+  const throughPeer = (id: string, can: readonly Feature[]) =>
+    httpTransport({
+      name: 'another shard',
+      host: '127.0.0.1',
+      port: cluster.shards[1]!.port,
+      prefix: `/c/${id}`,
+      headers: { authorization: `Bearer ${person.accessToken}` },
+      can,
+      maxRequestBody: 1_048_576,
+    })
+
+  for (const [dialect, can, least] of [
+    ['v2', V2, 95],
+    ['v1', V1, 50],
+  ] as const) {
+    test(`keep to ${dialect} in path mode on the device's shard`, () => holds(target(dialect), least))
+
+    test(`keep to ${dialect} in path mode through the other shard`, () =>
+      holds({ ...target(dialect), user: throughPeer }, least))
+
+    test(`keep to ${dialect} on the device's own origin`, async () => {
+      const { controllerId } = known.record
+      const user = await ownOrigin(home, controllerId, person.refreshToken, [...can, 'cookies'])
+      await holds({ ...target(dialect), user: () => user }, least + 1)
+    })
+  }
+})
