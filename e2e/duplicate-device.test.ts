@@ -1,5 +1,4 @@
 /** Two copies of one credential on two shards: both are sent away, neither is served, and the owner is told. */
-import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { createMemoryStore } from '@wmoc/device-sim/device/store'
 import { createSimulator } from '@wmoc/device-sim/simulator'
