@@ -45,6 +45,7 @@ import { createPeers } from './peer/peers.ts'
 import type { Peers } from './peer/peers.ts'
 import { createPressure } from './pressure.ts'
 import { createPublicServer } from './server.ts'
+import { unmaskByWords } from './unmask.ts'
 import { createCookieJars } from './user/cookie-jar.ts'
 import { createUserListener } from './user/listener.ts'
 import { createPageSessions } from './user/page-sessions.ts'
@@ -65,6 +66,7 @@ const CROWDED = 0.9
 
 /** A gateway that is not started yet. */
 export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
+  unmaskByWords()
   const registry = createMetrics('gateway')
   const metrics = createGatewayMetrics(registry)
   const store = openStore({ url: config.REDIS_URL, log, name: `gateway ${config.SHARD_ID}` })
