@@ -2,11 +2,17 @@
 import { createSimulator, type SimulatorOptions } from '@wmoc/device-sim/simulator'
 import { createForward } from '@wmoc/device-sim/upstream/forward'
 
-/** Starts at once. */
+/** Starts at once, and comes back at once. */
 export function simulatedDevice(origin: string, options: SimulatorOptions) {
   const forward = createForward(origin)
   const { handler, socketHandler } = forward
-  const simulator = createSimulator({ handler, socketHandler, reportEveryMs: 500, ...options })
+  const simulator = createSimulator({
+    handler,
+    socketHandler,
+    reportEveryMs: 500,
+    random: () => 0,
+    ...options,
+  })
   simulator.start()
   return {
     simulator,
