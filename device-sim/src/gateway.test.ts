@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, suite, test } from 'node:test'
+import { WebSocket } from 'ws'
 import { startHarness, until, type Harness } from '@wmoc/tunnel-gateway/testing/harness'
 import type { Person } from '@wmoc/tunnel-gateway/testing/control-plane-server'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
@@ -180,6 +181,41 @@ function promises(): void {
     request.destroy()
     await left.promise
     assert.equal((await harness.api(person, controllerId, { path: '/quick' })).text, 'quick')
+  })
+
+  test('tell events and pass a WebSocket where the dialect can, and say so where it can not', async () => {
+    const { simulator, controllerId } = await online()
+    const headers = { host: 'localhost:8080', authorization: `Bearer ${person.accessToken}` }
+    const events = http.get({
+      host: '127.0.0.1',
+      port: harness.port,
+      headers,
+      path: `/c/${controllerId}/api/events`,
+    })
+    const [response] = (await once(events, 'response')) as [http.IncomingMessage]
+    const isLive = simulator.dialect === 'v2'
+    assert.equal(response.statusCode, isLive ? 200 : 501)
+    let text = ''
+    for await (const piece of response) {
+      text += String(piece)
+      if (text.includes('data:')) break
+    }
+    assert.equal(text.includes('"temperature"'), isLive)
+    events.destroy()
+    const socket = new WebSocket(`ws://127.0.0.1:${harness.port}/c/${controllerId}/ws/echo`, { headers })
+    if (!isLive) {
+      const [{ message }] = await once(socket, 'error')
+      assert.match(message, /Unexpected server response: [45]\d\d/)
+      return
+    }
+    await once(socket, 'open')
+    socket.send('hello')
+    const [echo] = await once(socket, 'message')
+    assert.equal(String(echo), 'hello')
+    socket.close(4_000, 'enough')
+    const [code] = await once(socket, 'close')
+    assert.equal(code, 4_000)
+    await until(() => simulator.inFlight === 0)
   })
 
   test('store each batch, acknowledge it, and nothing waits', async () => {

@@ -224,7 +224,9 @@ suite('an agent in front of a peculiar web server', () => {
     assert.equal(none.status, 502)
     assert.match(none.body.toString(), /upstream unreachable: ECONNRESET/)
     const garbage = await agentFor(await rawServer((socket) => socket.end('SIP/2.0 200 OK\r\n\r\n')))
-    assert.equal((await garbage.ask('/')).status, 502)
+    const nonsense = await garbage.ask('/')
+    assert.equal(nonsense.status, 502)
+    assert.match(nonsense.body.toString(), /upstream speaks no HTTP/)
   })
 
   test('hands on server-sent events as they happen', async () => {

@@ -116,9 +116,10 @@ async function upload({ body }: DeviceRequest, outgoing: http.ClientRequest, len
 }
 
 function refuse(sink: ResponseSink, code: string) {
-  const isTimeout = code === 'ETIMEDOUT'
-  const words = isTimeout ? 'upstream timed out\n' : `upstream unreachable: ${code}\n`
-  return sink.whole(isTimeout ? 504 : 502, TEXT, Buffer.from(words))
+  if (code === 'ETIMEDOUT') return sink.whole(504, TEXT, Buffer.from('upstream timed out\n'))
+  // The parser's codes.
+  const words = code.startsWith('HPE_') ? 'upstream speaks no HTTP' : 'upstream unreachable'
+  return sink.whole(502, TEXT, Buffer.from(`${words}: ${code}\n`))
 }
 
 function relay(
