@@ -120,17 +120,22 @@ export function createLink(options: LinkOptions): PeerLink {
   function flush(): void {
     isScheduled = false
     if (isDown || socket.writableNeedDrain) return
-    let frames = mux.pull(PULL_BYTES)
-    if (frames !== null) {
-      socket.cork()
-      for (; frames !== null; frames = mux.pull(PULL_BYTES)) {
-        socket.write(frames)
-        if (socket.writableLength > MAX_BUFFERED_BYTES) break
-      }
-      socket.uncork()
-    }
+    const first = mux.pull(PULL_BYTES)
+    if (first !== null) writeAll(first)
     tellWaiting()
     closeIfDone()
+  }
+
+  function writeAll(first: Uint8Array): void {
+    let next = mux.pull(PULL_BYTES)
+    if (next === null) return void socket.write(first)
+    socket.cork()
+    socket.write(first)
+    for (; next !== null; next = mux.pull(PULL_BYTES)) {
+      socket.write(next)
+      if (socket.writableLength > MAX_BUFFERED_BYTES) break
+    }
+    socket.uncork()
   }
 
   function tellWaiting(): void {

@@ -10,7 +10,7 @@ import type {
   UpstreamStream,
 } from '#src/core/upstream.ts'
 import type { TunnelFacts } from './calls.ts'
-import { packRequest, packTrailers } from './head-codec.ts'
+import { packRequest, packTrailers, targetOf } from './head-codec.ts'
 import type { FlushListener, PeerLink } from './link.ts'
 import { RemoteAnswer } from './remote-answer.ts'
 
@@ -36,6 +36,8 @@ export class RemoteUpstream implements Upstream {
   readonly takesWebSockets: boolean
   readonly maxRequestHeader: number
   readonly ownHosts: readonly string[]
+  /** How requests name it to the other shard. */
+  readonly target: readonly string[]
   readonly link: PeerLink
   readonly host: RemoteHost
 
@@ -44,6 +46,7 @@ export class RemoteUpstream implements Upstream {
     this.link = link
     this.controllerId = controllerId
     this.epoch = facts.epoch
+    this.target = targetOf(controllerId, facts.epoch)
     this.maxRequestBody = facts.maxRequestBody ?? Infinity
     this.takesStreams = facts.takesStreams
     this.takesWebSockets = facts.takesWebSockets
@@ -95,7 +98,7 @@ export class RemoteStream implements UpstreamStream, FlushListener {
 
   /** A failure: nothing was sent, and nobody will be called. */
   begin(): StreamFailure | null {
-    const { link, host, controllerId, epoch } = this.#upstream
+    const { link, host, target } = this.#upstream
     const { kind } = this.#request
     if (!link.isUsable) {
       if (this.#isRepeated) return 'device_disconnected'
@@ -104,7 +107,7 @@ export class RemoteStream implements UpstreamStream, FlushListener {
     }
     this.#answer = new RemoteAnswer(this, this.#sink)
     this.#stream = link.open(
-      packRequest(controllerId, epoch, this.#request),
+      packRequest(target, this.#request),
       kind === 'websocket' ? 'websocket' : 'request',
       kind === 'bodiless',
       this.#answer,
