@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { promisify } from 'node:util'
 import { startCluster, type Cluster } from '@wmoc/tunnel-gateway/testing/cluster'
 import type { KnownController, Person } from '@wmoc/tunnel-gateway/testing/control-plane-server'
 import type { Harness } from '@wmoc/tunnel-gateway/testing/harness'
@@ -52,6 +55,28 @@ suite('two shards of the gateway', () => {
       can,
       maxRequestBody: 1_048_576,
     })
+
+  test('are judged by the command, which tells by its exit code', async () => {
+    const args = [
+      '--target',
+      'gateway',
+      '--url',
+      `http://127.0.0.1:${home.port}`,
+      '--bearer',
+      person.accessToken,
+    ]
+    args.push(
+      '--credentials',
+      `${known.record.controllerId}:${known.secret}`,
+      '--only',
+      'method-*,gateway-welcome',
+    )
+    const main = join(import.meta.dirname, 'main.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [main, ...args])
+    assert.match(stdout, /✓ gateway-welcome: .*\n\n8 passed, 0 failed, 0 skipped\n$/)
+    const failing = promisify(execFile)(process.execPath, [main, ...args, '--bearer', 'nobody'])
+    await assert.rejects(failing, { code: 1 })
+  })
 
   for (const [dialect, can, least] of [
     ['v2', V2, 95],
