@@ -1,4 +1,5 @@
 /** People who use the controllers of `fleet.ts`: requests at a fixed rate, streams of events, WebSockets, slow uploads. */
+import { randomBytes } from 'node:crypto'
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { percentile } from '../../bench/stats.ts'
@@ -64,6 +65,8 @@ export interface Load {
 /** Begins at once. */
 export function startLoad(options: LoadOptions): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 512 })
+  /** One load's paths are not another's. */
+  const mark = randomBytes(4).toString('hex')
   const failures: Failure[] = []
   const answeredPosts: string[] = []
   const latencies: number[] = []
@@ -106,7 +109,7 @@ export function startLoad(options: LoadOptions): Load {
       await askOnce({
         ...target(n),
         method: isPost ? 'POST' : 'GET',
-        key: String(n),
+        key: `${mark}-${n}`,
         body: isPost ? `${n}`.repeat(50) : null,
       }),
     )
@@ -132,7 +135,7 @@ export function startLoad(options: LoadOptions): Load {
         port: () => options.ports[index % options.ports.length]!,
         device: devices[index % devices.length]!,
         token: options.token,
-        name: String(index),
+        name: `${mark}-${index}`,
         uploadMs: options.uploadMs ?? 4_000,
         onPost: (path) => answeredPosts.push(path),
       }),
