@@ -276,6 +276,22 @@ export const GATEWAY_CASES: readonly Case<GatewayBench>[] = [
       }),
   },
   {
+    id: 'gateway-request-trailers',
+    title: 'trailers of a request come to the device after its body',
+    spec: 'protocol v2: end; RFC 9110 section 6.5',
+    needs: ['trailers'],
+    run: (bench) =>
+      withDevice(bench, {}, async (device) => {
+        const trailers = ['x-sum', '6']
+        const reply = bench.user.ask({ method: 'POST', path: '/up', body: Buffer.from('abc'), trailers })
+        const asked = await device.request(0)
+        await eventually('the end', () => asked.isEnded)
+        ok(asked)
+        expect('status', (await reply).status, 200)
+        expect('trailers', asked.trailers, trailers)
+      }),
+  },
+  {
     id: 'gateway-cancel',
     title: 'the device hears RST when the user leaves',
     spec: 'protocol v2: rst',

@@ -11,7 +11,7 @@ import { createMux } from '@wmoc/protocol/v2/create-mux'
 import { decodeFrames, type Frame } from '@wmoc/protocol/v2/frame-codec'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { Hello } from '@wmoc/protocol/v2/handshake'
-import type { Mux, MuxStream, RequestHead } from '@wmoc/protocol/v2/mux'
+import type { HeaderList, Mux, MuxStream, RequestHead } from '@wmoc/protocol/v2/mux'
 import { within } from '#src/case.ts'
 
 type Welcome = Extract<ServerControl, { type: 'welcome' }>
@@ -23,6 +23,7 @@ export interface Asked {
   bytes: number
   isEnded: boolean
   reset: number | null
+  trailers: HeaderList | null
 }
 
 export interface RawDevice {
@@ -104,11 +105,14 @@ export async function connectRaw(url: string, hello: Hello): Promise<RawDevice> 
       wake: () => void setImmediate(flush),
       control,
       accept(head, stream, _kind, isLast) {
-        const one: Asked = { head, stream, bytes: 0, isEnded: isLast, reset: null }
+        const one: Asked = { head, stream, bytes: 0, isEnded: isLast, reset: null, trailers: null }
         asked.push(one)
         return {
           data: (bytes) => void (one.bytes += bytes.length),
-          end: () => void (one.isEnded = true),
+          end(trailers) {
+            one.isEnded = true
+            one.trailers = trailers
+          },
           reset: (code) => void (one.reset = code),
           writable() {},
         }
