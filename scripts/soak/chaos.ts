@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDice, FAULTS } from './faults.ts'
 import type { FaultName } from './faults.ts'
 import { startLoad } from './load.ts'
-import type { Load, LoadReport } from './load.ts'
+import type { Failure, Load, LoadReport } from './load.ts'
 import type { RemoteFleet } from './remote-fleet.ts'
 import type { Stage } from './stage.ts'
 
@@ -29,6 +29,8 @@ export interface FaultReport {
   readonly requests: number
   /** While it lasted and until everything was right again. */
   readonly failed: number
+  /** Their statuses, and how often each came; 0: no answer. */
+  readonly statuses: Readonly<Record<number, number>>
   /** From its undoing until every device was online and a whole second of requests went well. */
   readonly calmAfterMs: number
 }
@@ -56,7 +58,7 @@ export async function playChaos(
   await sleep(1_000)
   while (faults.length < options.count && broken.length === 0) {
     const name = dice.pick(names)
-    const before = { requests: load.requests, failed: load.failed }
+    const before = { requests: load.requests, failed: load.failed, told: load.failures.length }
     const what = await FAULTS[name]({ stage, fleet, twin: twin!, dice })
     const undoneAt = performance.now()
     const isCalm = await waitForCalm(fleet, load)
@@ -68,6 +70,7 @@ export async function playChaos(
       what,
       requests: load.requests - before.requests,
       failed: load.failed - before.failed,
+      statuses: countStatuses(load.failures.slice(before.told)),
       calmAfterMs,
     }
     faults.push(report)
@@ -83,6 +86,12 @@ export async function playChaos(
   for (const path of report.answeredPosts)
     if (!arrived.has(path)) broken.push(`${path} was answered and never reached a device`)
   return { seed: options.seed, faults, load: report, broken }
+}
+
+function countStatuses(failures: readonly Failure[]): Record<number, number> {
+  const counts: Record<number, number> = {}
+  for (const { status } of failures) counts[status] = (counts[status] ?? 0) + 1
+  return counts
 }
 
 async function waitForCalm(fleet: RemoteFleet, load: Load): Promise<boolean> {

@@ -58,6 +58,8 @@ export interface Load {
   /** Requests so far. */
   readonly requests: number
   readonly failed: number
+  /** The first thousand so far. */
+  readonly failures: readonly Failure[]
   /** No new requests; resolves when those under way are answered. */
   stop(): Promise<LoadReport>
 }
@@ -152,6 +154,7 @@ export function startLoad(options: LoadOptions): Load {
     get failed() {
       return failed
     },
+    failures,
     async stop() {
       ending.abort()
       await running

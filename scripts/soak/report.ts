@@ -94,12 +94,16 @@ export function killedText(report: KilledReport, setup: string, today: string): 
 }
 
 export function chaosText(report: ChaosReport, setup: string, today: string): string {
-  const rows = report.faults.map(({ name, what, requests, failed, calmAfterMs }, index) => [
+  const rows = report.faults.map(({ name, what, requests, failed, statuses, calmAfterMs }, index) => [
     index + 1,
     name,
     what,
     requests,
-    failed,
+    failed === 0
+      ? '0'
+      : `${failed} (${Object.entries(statuses)
+          .map(([status, times]) => `${times} × ${status}`)
+          .join(', ')})`,
     `${number(calmAfterMs / 1_000)} s`,
   ])
   const broken =
@@ -108,5 +112,5 @@ export function chaosText(report: ChaosReport, setup: string, today: string): st
       : `Broken:\n\n${report.broken.map((line) => `- ${line}`).join('\n')}`
   return `## Faults at random\n\n${setup} Seed ${report.seed}. ${when(today)}\n\n${broken}
 
-${table(['', 'fault', '', 'requests', 'failed', 'all well after'], rows)}`
+${table(['', 'fault', '', 'requests', 'failed (status; 0: no answer)', 'all well after'], rows)}`
 }
