@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { CLOSE } from '@wmoc/protocol/close-codes'
+import { encodeFrame } from '@wmoc/protocol/v2/frame-codec'
+import type { FrameType } from '@wmoc/protocol/v2/frames'
 import { createAdmission } from './admission.ts'
 import { createBuckets, takeFrom } from './buckets.ts'
 import { planDrain } from './drain-schedule.ts'
@@ -162,12 +164,12 @@ test('a drain spreads goaways over the window and reconnects wider still', () =>
 })
 
 suite('the conversation on a tunnel', () => {
-  function conversation() {
+  function conversation(dialect: 'v1' | 'v2' = 'v1') {
     const log: string[] = []
     const session = new TunnelSession(
       {
-        dialect: 'v1',
-        sendBytes: () => undefined,
+        dialect,
+        sendBytes: () => void log.push('frame'),
         frames: () => null,
         sendText: (text) => void log.push(text),
         ping: () => void log.push('ping'),
@@ -275,6 +277,38 @@ suite('the conversation on a tunnel', () => {
         },
       ),
       { numRuns: 1_000 },
+    )
+  })
+
+  test('T7: any bytes of dialect v2 end in an answer or a close, never in a throw', () => {
+    const payload = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.json().map((text) => new TextEncoder().encode(text)),
+    )
+    const frame = fc
+      .record({
+        type: fc.integer({ min: 0, max: 21 }),
+        flags: fc.constantFrom(0, 1, 2, 255),
+        stream: fc.constantFrom(0, 0, 0, 1, 65_535),
+        payload,
+        cut: fc.constantFrom(0, 0, 0, 1, 5),
+      })
+      .map(({ type, flags, stream, payload: bytes, cut }) => {
+        const whole = encodeFrame(type as FrameType, bytes, { flags, stream })
+        return whole.subarray(0, whole.length - cut)
+      })
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(frame, fc.uint8Array({ maxLength: 40 })), { maxLength: 5 }),
+        fc.boolean(),
+        (messages, isBinary) => {
+          const { session, log } = conversation('v2')
+          for (const message of messages) session.receive(message, isBinary, 0)
+          assert.ok(['new', 'registering', 'closed'].includes(session.phase))
+          if (session.phase === 'closed') assert.match(log.at(-1)!, /^close (?:1007|1008|4400)$/)
+        },
+      ),
+      { numRuns: 3_000 },
     )
   })
 

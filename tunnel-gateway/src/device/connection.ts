@@ -96,6 +96,10 @@ export class Connection implements SessionPorts, TunnelLink {
   sendText(text: string): void {
     if (!this.isOpen) return
     this.#socket.send(text)
+    this.#checkBacklog()
+  }
+
+  #checkBacklog(): void {
     if (this.#socket.bufferedAmount > MAX_SOCKET_BACKLOG) this.#socket.terminate()
   }
 
@@ -160,7 +164,9 @@ export class Connection implements SessionPorts, TunnelLink {
     this.session.send(message)
   }
   sendBytes(bytes: Uint8Array): void {
-    if (this.isOpen) this.#socket.send(bytes, BINARY)
+    if (!this.isOpen) return
+    this.#socket.send(bytes, BINARY)
+    this.#checkBacklog()
   }
   pause(isPaused: boolean): void {
     if (isPaused) this.#socket.pause()
