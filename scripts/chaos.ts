@@ -79,5 +79,6 @@ async function main(): Promise<boolean> {
   }
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 if (values.help) process.stdout.write(HELP)
 else process.exit((await main()) ? 0 : 1)

@@ -136,6 +136,7 @@ async function killed(): Promise<boolean> {
   }
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 if (values.help) process.stdout.write(HELP)
 else {
   const parts = { rolling, killed }

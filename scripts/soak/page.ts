@@ -26,9 +26,13 @@ const ORDER: readonly SectionName[] = ['rolling', 'killed', 'chaos']
 
 /** Puts a section in the page, in place of the earlier one. */
 export function writeSection(name: SectionName, text: string): void {
-  const old = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : ''
-  const sections = ORDER.flatMap((each) => (each === name ? [mark(name, text)] : (find(old, each) ?? [])))
-  writeFileSync(PAGE, `${[HEAD.trim(), ...sections].join('\n\n')}\n`)
+  writeFileSync(PAGE, withSection(existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '', name, text))
+}
+
+/** The page with that section; the others stay as they are, always in the same order. */
+export function withSection(page: string, name: SectionName, text: string): string {
+  const sections = ORDER.flatMap((each) => (each === name ? [mark(name, text)] : (find(page, each) ?? [])))
+  return `${[HEAD.trim(), ...sections].join('\n\n')}\n`
 }
 
 const begin = (name: SectionName) => `<!-- ${name} -->`

@@ -57,11 +57,12 @@ export interface GatewayStatus {
 const EMAIL = 'soak@wmoc.example'
 const RENEW_MS = 300_000
 
-/** Limits per address that a fleet on one machine would meet at once. */
-const ONE_ADDRESS = {
+/** Limits per address and person that a fleet and its users would meet at once, being one machine and one person. */
+const ONE_OF_ALL = {
   CONNECTS_PER_ADDRESS_PER_SECOND: '100000',
   MAX_UNREGISTERED: '20000',
   MAX_UNREGISTERED_PER_ADDRESS: '20000',
+  MAX_REQUESTS_PER_USER: '20000',
 }
 
 /** Starts it in a folder of its own, which `stop` removes. */
@@ -72,6 +73,9 @@ export async function openStage(
   },
 ): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'wmoc soak '))
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  // Ctrl-C in the middle: the servers end with us, and nothing of theirs stays.
+  process.once('exit', remove)
   const state = openState(folder)
   const [postgresPort, storePort] = (await freePorts(2)) as [number, number]
   const openData = {
@@ -83,14 +87,15 @@ export async function openStage(
     await data.postgres.stop()
     await data.store.stop()
     state.release()
-    rmSync(folder, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
   const stack = await startStack({
     state,
     port: 0,
     ...options,
     env: { DATABASE_URL: data.postgres.url, REDIS_URL: data.store.url, ...options.env },
-    gatewayEnv: { ...ONE_ADDRESS, ...options.gatewayEnv },
+    gatewayEnv: { ...ONE_OF_ALL, ...options.gatewayEnv },
     portal: (_request, response) => response.writeHead(404).end(),
   }).catch(async (error: unknown) => {
     await closeData()
