@@ -88,7 +88,7 @@ export type Simulator = {
   stop(): Promise<void>
   /** Cuts the socket without a goodbye; it comes back by itself, with its streams where it can resume them. */
   cut(): void
-  /** From now on the socket neither reads nor writes nor closes: a half-open connection. */
+  /** From now on the socket neither reads nor writes: half-open, until the device notices the silence after 80 s. */
   freeze(): void
   /** From now on the socket carries so many bytes per second. */
   slowDown(bytesPerSec: number): void

@@ -23,7 +23,7 @@ export const FAULT_MEANINGS: Readonly<Record<Fault, string>> = {
   frozen: 'begins its answers and never goes on, takes no body',
   'lying-lengths': 'announces another Content-Length than it sends',
   'wrong-frames': 'sends now and then what is no message, or an answer nobody asked for',
-  'half-open': '10–40 s after each registration it neither reads nor writes, and does not close',
+  'half-open': '10–40 s after each registration it neither reads nor writes, for up to 80 s',
   'slow-line': 'carries 2,000 bytes per second',
   duplicate: 'two controllers with one credential (with --fleet)',
 }

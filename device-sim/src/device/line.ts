@@ -17,7 +17,7 @@ export interface Line {
   cut(): void
   /** When the socket is gone. */
   readonly closed: Promise<void>
-  /** Neither reads nor writes from now on, and never closes by itself: what a dead NAT entry looks like. */
+  /** Neither reads nor writes from now on, until it notices the silence itself: what a dead NAT entry looks like. */
   freeze(): void
   /** Carries no more than so many bytes per second each way from now on. */
   slowDown(bytesPerSec: number): void
@@ -115,7 +115,6 @@ export function openLine(url: string, protocols: readonly string[], handlers: Li
     cut: () => socket.terminate(),
     freeze() {
       isFrozen = true
-      clearTimeout(silence)
       socket.pause()
     },
     slowDown(bytesPerSec) {
