@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame } from '@wmoc/protocol/v2/frame-codec'
 import { FLAG, FRAME, RESET } from '@wmoc/protocol/v2/frames'
 import type { Hello } from '@wmoc/protocol/v2/handshake'
-import { expect, expectThat, Mismatch, within, type Case } from '#src/case.ts'
+import { expect, expectThat, Mismatch, NotApplicable, within, type Case } from '#src/case.ts'
 import { connectRaw, eventually, openSocket, type Asked, type RawDevice } from '#src/gateway/raw-device.ts'
+import { expectPattern, pattern } from '#src/pattern.ts'
 import { Broken, collect, type Ask, type Reply, type Transport } from '#src/transports/transport.ts'
 
 const SOON_MS = 15_000
@@ -359,6 +360,35 @@ export const GATEWAY_CASES: readonly Case<GatewayBench>[] = [
           stream.respond({ status: 99, headers: ['content-type', 'text/plain'] }, true),
         )
         expect('status', status, 502)
+      }),
+  },
+  {
+    id: 'gateway-resume',
+    title: 'an answer goes on over the next connection where the last one was lost',
+    spec: 'protocol v2: resume',
+    needs: [],
+    run: (bench) =>
+      withDevice(bench, { credentials: { features: ['resume'] } }, async (device) => {
+        const { session: name } = device.welcome
+        if (!name) throw new NotApplicable('the gateway offers no session')
+        const body = pattern(200_000)
+        const answered = bench.user.ask({ path: '/' }).then((reply) => collect(reply.body))
+        const { stream } = await device.request(0)
+        stream.respond({ status: 200, headers: [] }, false)
+        stream.write(body.subarray(0, 120_000))
+        await sleep(QUIET_MS / 5)
+        device.socket.terminate()
+        await device.closed
+        device.session.mux?.suspend()
+        stream.write(body.subarray(120_000))
+        stream.end()
+        const resume = { session: name, seq: device.session.mux?.lastSeq ?? 0 }
+        const credentials = { ...bench.credentials, features: ['resume'] }
+        const again = await connectRaw(bench.tunnelUrl, { credentials, resume }, device)
+        expectThat('resumed', again.welcome.resumed !== undefined, 'the session', again.welcome)
+        expect('epoch', again.welcome.epoch, device.welcome.epoch)
+        expectPattern('the answer', await within('the rest', SOON_MS, answered), body.length)
+        again.stop()
       }),
   },
   {

@@ -26,7 +26,15 @@ export interface Asked {
   trailers: HeaderList | null
 }
 
+/** What outlives a connection when its session goes on. */
+interface Session {
+  socket: WebSocket
+  mux: Mux | null
+  readonly asked: Asked[]
+}
+
 export interface RawDevice {
+  readonly session: Session
   readonly socket: WebSocket
   readonly welcome: Welcome
   readonly asked: readonly Asked[]
@@ -74,34 +82,40 @@ export async function openSocket(url: string): Promise<{ socket: WebSocket; clos
   return { socket, closed }
 }
 
-/** Connects, says HELLO, waits for WELCOME. What comes is read but no credit is given back unless the case does. */
-export async function connectRaw(url: string, hello: Hello): Promise<RawDevice> {
+/**
+ * Connects, says HELLO, waits for WELCOME. What comes is read but no credit is given back unless the case does.
+ * With an `earlier` connection whose session the gateway goes on with, its streams live on.
+ */
+export async function connectRaw(url: string, hello: Hello, earlier?: RawDevice): Promise<RawDevice> {
   const { socket, closed } = await openSocket(url)
   const said: ServerControl[] = []
-  const asked: Asked[] = []
   const messages: Frame[][] = []
-  let mux: Mux | null = null
+  const session: Session = earlier?.session ?? { socket, mux: null, asked: [] }
+  const { asked } = session
+  let isGreeted = false
+  session.socket = socket
 
   const flush = () => {
-    for (
-      let message = mux?.pull(65_536);
-      message && socket.readyState === socket.OPEN;
-      message = mux?.pull(65_536)
-    )
-      socket.send(message)
+    while (session.socket.readyState === session.socket.OPEN) {
+      const message = session.mux?.pull(65_536)
+      if (!message) return
+      session.socket.send(message)
+    }
   }
   const control = (frame: Frame['type'], payload: Uint8Array) => {
     const parsed = parseServerControl(frame, payload)
     if (parsed.ok) said.push(parsed.message)
   }
   const begin = (welcome: Welcome) => {
-    mux = createMux({
+    isGreeted = true
+    if (welcome.resumed && session.mux?.resume(welcome.resumed.seq)) return
+    session.mux = createMux({
       role: 'acceptor',
       maxStreams: 64,
       maxChunk: 16_384,
       sendWindow: { stream: welcome.rx_window, connection: welcome.rx_budget },
       receiveWindow: { stream: hello.rx_window ?? 4_096, connection: hello.rx_budget ?? 4_096 },
-      isResumable: false,
+      isResumable: hello.credentials?.features?.includes('resume') ?? false,
       wake: () => void setImmediate(flush),
       control,
       accept(head, stream, _kind, isLast) {
@@ -123,14 +137,15 @@ export async function connectRaw(url: string, hello: Hello): Promise<RawDevice> 
     const frames = decodeFrames(data)
     if (typeof frames === 'string') return
     messages.push(frames)
-    if (mux) {
-      mux.receive(data)
+    if (isGreeted) {
+      session.mux?.receive(data)
       flush()
       return
     }
     for (const { type, payload } of frames) control(type, payload)
     const welcome = said.find((message): message is Welcome => message.type === 'welcome')
     if (welcome) begin(welcome)
+    flush()
   })
   const say = (message: DeviceControl) => socket.send(controlMessage(message))
   say({ ...hello, type: 'hello' })
@@ -138,6 +153,7 @@ export async function connectRaw(url: string, hello: Hello): Promise<RawDevice> 
     said.find((message): message is Welcome => message.type === 'welcome'),
   )
   return {
+    session,
     socket,
     welcome,
     asked,
@@ -148,7 +164,7 @@ export async function connectRaw(url: string, hello: Hello): Promise<RawDevice> 
     request: (at) => eventually(`request ${at + 1}`, () => asked[at]),
     heard: (type) => eventually(type, () => said.find((message) => message.type === type)),
     stop() {
-      mux?.closeAll(RESET.disconnected)
+      session.mux?.closeAll(RESET.disconnected)
       socket.terminate()
     },
   }
