@@ -1,4 +1,5 @@
 /** The body of a request: pushed by the tunnel, taken by a handler, never more in memory than the window given. */
+import type { HeaderBlock } from '@wmoc/protocol/messages'
 
 type Part = { bytes: Buffer } | { isLast: true } | { failure: Error }
 
@@ -6,6 +7,8 @@ type Part = { bytes: Buffer } | { isLast: true } | { failure: Error }
 export class RequestBody implements AsyncIterable<Buffer> {
   /** Bytes, where that is known from the beginning. */
   readonly length: number | null
+  /** What came after the last piece, once that was read (dialect v2). */
+  trailers: HeaderBlock | null = null
   readonly #consumed: (bytes: number) => void
   #parts: Part[] = []
   #wake: (() => void) | null = null
@@ -51,7 +54,8 @@ export class RequestBody implements AsyncIterable<Buffer> {
     this.#add({ failure: new Error('the request was answered') })
   }
 
-  finish(): void {
+  finish(trailers: HeaderBlock | null = null): void {
+    if (!this.isEmpty) this.trailers = trailers
     this.#add({ isLast: true })
   }
 

@@ -109,10 +109,17 @@ async function upload({ body }: DeviceRequest, outgoing: http.ClientRequest, len
       if (!outgoing.write(piece)) await once(outgoing, 'drain')
     }
     if (length !== null && sent < length) throw new Error('shorter than announced')
+    // Only chunks have room for them (RFC 9112 section 7.1.2).
+    if (length === null && body.trailers) outgoing.addTrailers(Object.entries(body.trailers).flatMap(pairsOf))
     outgoing.end()
   } catch (error) {
     outgoing.destroy(error instanceof Error ? error : new Error('upload'))
   }
+}
+
+/** One pair for each value of a field. */
+function pairsOf([name, value]: [string, string | string[]]): [string, string][] {
+  return [value].flat().map((one) => [name, one])
 }
 
 function refuse(sink: ResponseSink, code: string) {

@@ -1,7 +1,7 @@
 /** One HTTP request of dialect v2: a stream of the machine on one side, a handler and its sink on the other. */
 import type { HeaderBlock } from '@wmoc/protocol/messages'
 import { RESET } from '@wmoc/protocol/v2/frames'
-import type { MuxStream, RequestHead, StreamHandler } from '@wmoc/protocol/v2/mux'
+import type { HeaderList, MuxStream, RequestHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import type { RequestHandler, ResponseSink, Room } from '../handler.ts'
 import { IncomingRequest } from '../incoming-request.ts'
 import { RequestBody } from '../request-body.ts'
@@ -67,8 +67,8 @@ class HttpExchange implements StreamHandler {
     this.#request.body.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
   }
 
-  end(): void {
-    this.#request.body.finish()
+  end(trailers: HeaderList | null): void {
+    this.#request.body.finish(trailers && blockOf(trailers))
   }
 
   reset(): void {
