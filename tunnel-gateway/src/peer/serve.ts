@@ -1,6 +1,7 @@
 /** The owner's side of a hop: requests that another shard brings for tunnels of this one. */
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { HeaderList, MuxStream, RequestHead, StreamHandler } from '@wmoc/protocol/v2/mux'
+import { bytesPassed } from '#src/buffer-garbage.ts'
 import type { UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 import { resetOf, unpackRequest, unpackTrailers } from './head-codec.ts'
 import { STREAM_WINDOW } from './link.ts'
@@ -74,6 +75,7 @@ export class ServedRequest implements StreamHandler {
   }
 
   data(bytes: Uint8Array): void {
+    bytesPassed(bytes.length)
     if (this.#answer.isOver) return
     this.#uncredited += bytes.length
     if (this.#body === null) {

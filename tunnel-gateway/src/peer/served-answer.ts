@@ -3,6 +3,7 @@ import { CLOSE } from '@wmoc/protocol/close-codes'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { ResetCode } from '@wmoc/protocol/v2/frames'
 import type { MuxStream, ResponseHead } from '@wmoc/protocol/v2/mux'
+import { bytesPassed } from '#src/buffer-garbage.ts'
 import type { HeaderBlock } from '#src/core/request-headers.ts'
 import { eventTail, isBetweenEvents } from '#src/core/response-events.ts'
 import type { DeviceHead, StreamFailure, StreamSink } from '#src/core/upstream.ts'
@@ -53,6 +54,7 @@ export class ServedAnswer implements StreamSink, FlushListener {
 
   data(bytes: Uint8Array): void {
     if (this.isOver) return
+    bytesPassed(bytes.length)
     this.#stream.write(bytes)
     this.#awaitFlush()
     if (this.#kind === null) return

@@ -2,6 +2,7 @@
  * What the metrics say of users' requests, counted in plain numbers: a request costs a few additions, and the labels
  * are put together when somebody reads them. Every label comes from a closed set, and their number is bounded.
  */
+import { bytesPassed } from '#src/buffer-garbage.ts'
 import type { StreamFailure } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 
@@ -127,8 +128,14 @@ export function createTraffic(metrics: GatewayMetrics): Traffic {
       count(request)
       observe(request)
     },
-    fromDevice: (size) => void (bytes.from_device += size),
-    toDevice: (size) => void (bytes.to_device += size),
+    fromDevice(size) {
+      bytes.from_device += size
+      bytesPassed(size)
+    },
+    toDevice(size) {
+      bytes.to_device += size
+      bytesPassed(size)
+    },
   }
 }
 
