@@ -19,6 +19,7 @@ import type { WebSocket } from 'ws'
 import { toldDelayMs } from '#src/core/admission.ts'
 import type { Admission } from '#src/core/admission.ts'
 import type { Registration } from '#src/core/control-v2.ts'
+import { BINARY, serverFrame, TEXT } from '#src/core/websocket-frame.ts'
 import { heartbeatMs, TunnelSession } from '#src/core/tunnel-session.ts'
 import type { SessionPorts, SessionRules } from '#src/core/tunnel-session.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
@@ -53,8 +54,6 @@ export interface ConnectionDeps {
 
 /** Bytes that may wait for a device that reads slowly, before it is taken for dead. */
 const MAX_SOCKET_BACKLOG = 64 * 1_048_576
-
-const BINARY = { binary: true }
 
 /** Without closures, because there are as many as tunnels. */
 export class Connection implements SessionPorts, TunnelLink {
@@ -95,11 +94,12 @@ export class Connection implements SessionPorts, TunnelLink {
 
   sendText(text: string): void {
     if (!this.isOpen) return
-    this.#socket.send(text)
-    this.#checkBacklog()
+    this.#write(serverFrame(TEXT, text))
   }
 
-  #checkBacklog(): void {
+  /** A whole frame, past the library: that would write its head by itself. */
+  #write(frame: Buffer): void {
+    this.#stream.write(frame)
     if (this.#socket.bufferedAmount > MAX_SOCKET_BACKLOG) this.#socket.terminate()
   }
 
@@ -165,8 +165,7 @@ export class Connection implements SessionPorts, TunnelLink {
   }
   sendBytes(bytes: Uint8Array): void {
     if (!this.isOpen) return
-    this.#socket.send(bytes, BINARY)
-    this.#checkBacklog()
+    this.#write(serverFrame(BINARY, bytes))
   }
   pause(isPaused: boolean): void {
     if (isPaused) this.#socket.pause()
