@@ -237,10 +237,12 @@ suite('faults of the shared store', () => {
         const registered = await device.next('registered', 15_000)
         assert.ok(registered.epoch > epoch)
         epoch = registered.epoch
-        await until(
-          async () => (await home.api(person, known.record.controllerId)).text === `${port}`,
-          15_000,
-        )
+        const answers = new Set<string>()
+        await until(async () => {
+          const { text } = await home.api(person, known.record.controllerId)
+          answers.add(text)
+          return text === `${port}`
+        }, 15_000).catch(() => assert.fail(`${port} was not asked, but: ${[...answers].join()}`))
       }
       assert.equal(home.gateway.membership.ring().shards.length, 3)
     } finally {

@@ -11,6 +11,7 @@ import { CREDENTIAL_KEY, INTERNAL_TOKEN, startControlPlane } from '#src/testing/
 import type { KnownController, Person } from '#src/testing/control-plane-server.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { connectDevice } from '#src/testing/raw-device.ts'
+import { PRESENCE } from './presence.ts'
 import type { RawDevice } from '#src/testing/raw-device.ts'
 
 const ROUNDS = 1_000
@@ -40,6 +41,28 @@ suite('fencing', () => {
       assert.equal(counts.fresh, ROUNDS * 2)
       assert.equal(counts.refused, ROUNDS, 'what the old socket had not answered was failed, not kept')
       for (const { status } of cluster.shards) assert.deepEqual((await status())['invariants'], [])
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  test('F11: a message that got lost on the way to the older socket is told again', async () => {
+    // No link leads to the first shard, so that only messages through the store can tell it.
+    const cluster = await startCluster(0)
+    try {
+      const first = await cluster.add('first', { PEER_ADVERTISE: '127.0.0.1:1' })
+      const second = await cluster.add('second')
+      const known = cluster.controlPlane.addController()
+      const old = await registered(first, known, 'old')
+      // Past the time in which its own claim is told again.
+      await new Promise((resolve) => setTimeout(resolve, 2 * PRESENCE.repeatClaimMs))
+      await redisCommand(cluster.redis.port, 'CLIENT KILL TYPE pubsub')
+      await registered(second, known, 'new')
+      const { code } = await Promise.race([
+        old.closed,
+        new Promise<{ code: number }>((resolve) => setTimeout(resolve, 25_000, { code: 0 }).unref()),
+      ])
+      assert.equal(code, 4409)
     } finally {
       await cluster.stop()
     }

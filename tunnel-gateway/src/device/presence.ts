@@ -21,6 +21,8 @@ export const PRESENCE = {
 const MOVING_MS = 15_000
 /** A shard that does not answer in this time stands still, and asks the store before it serves again. */
 export const LET_GO_MS = 1_000
+/** At growing intervals, half a minute in all. */
+const TELL_TIMES = 6
 
 const Notice = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('superseded'), controllerId: z.string(), epoch: z.int(), from: z.string() }),
@@ -94,19 +96,31 @@ export function createPresenceKeeper(options: PresenceOptions): PresenceKeeper {
     working.add(tracked)
   }
 
-  async function letGo(holder: string, controllerId: string, epoch: number): Promise<void> {
+  /** Resolves when the holder has let go, or had time to. What gets lost on the way is told again. */
+  function letGo(holder: string, controllerId: string, epoch: number): Promise<void> {
     const key = keyOf(controllerId, epoch)
-    await new Promise<void>((resolve) => {
-      const timeout = setTimeout(resolve, LET_GO_MS)
-      const done = () => {
-        clearTimeout(timeout)
-        resolve()
+    return new Promise((resolve) => {
+      const goOn = setTimeout(resolve, LET_GO_MS)
+      let again: NodeJS.Timeout
+      let told = 0
+      const tell = () => {
+        if (told === TELL_TIMES || !options.isAlive(holder)) {
+          waiting.delete(key)
+          return
+        }
+        inBackground(send(holder, { kind: 'superseded', controllerId, epoch, from: instance }))
+        options.tell?.(holder, controllerId, epoch)
+        again = setTimeout(tell, LET_GO_MS * 2 ** told).unref()
+        told += 1
       }
-      waiting.set(key, done)
-      inBackground(send(holder, { kind: 'superseded', controllerId, epoch, from: instance }))
-      options.tell?.(holder, controllerId, epoch)
+      waiting.set(key, () => {
+        waiting.delete(key)
+        clearTimeout(goOn)
+        clearTimeout(again)
+        resolve()
+      })
+      tell()
     })
-    waiting.delete(key)
   }
 
   async function renew(tunnels: readonly HeldTunnel[]): Promise<void> {
