@@ -76,6 +76,8 @@ async function answer(
       return json(response, request.headers)
     case 'status':
       return status(response, Number(argument))
+    case 'fields':
+      return whole(response, 200, manyFields(Number(argument), number('size', 1)), 'ok')
     case 'cookies':
       return whole(response, 200, { 'set-cookie': ['a=1; Path=/', 'b=2; Path=/'] }, 'ok')
     case 'bytes':
@@ -115,6 +117,11 @@ function whole(response: ServerResponse, code: number, headers: Headers, body: s
 
 function json(response: ServerResponse, value: unknown): void {
   whole(response, 200, { 'content-type': 'application/json' }, JSON.stringify(value))
+}
+
+/** `x-field-0` … with values of `size` letters. */
+function manyFields(count: number, size: number): Headers {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`x-field-${at}`, 'v'.repeat(size)]))
 }
 
 /** The body as it came; method and raw target in headers. */

@@ -127,6 +127,22 @@ export const REQUEST_CASES: readonly Case<Transport>[] = [
       expect('cookies', names, ['a=1', 'b=2'])
     },
   },
+  ...[
+    [40, 20],
+    [1, 3_000],
+  ].map(([count = 0, size = 0]): Case<Transport> => ({
+    id: `fields-${count}`,
+    title: `an answer with ${count} fields of ${size} letters keeps them all`,
+    spec: 'protocol: maxResponseHeaders, maxResponseHeaderBytes',
+    needs: ['page'],
+    async run(transport) {
+      const { headers } = await whole(transport, { path: page(`fields/${count}?size=${size}`) })
+      const kept = headers.filter(
+        (name, at) => name.startsWith('x-field-') && headers[at + 1] === 'v'.repeat(size),
+      )
+      expect('fields', kept.length, count)
+    },
+  })),
   {
     id: 'conditional',
     title: 'a conditional request is answered 304',

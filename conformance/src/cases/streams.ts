@@ -212,7 +212,7 @@ export const STREAM_CASES: readonly Case<Transport>[] = [
     id: 'trailers-request',
     title: 'trailers of the request arrive after its body',
     spec: 'protocol: END; RFC 9110 section 6.5',
-    needs: ['page', 'requestTrailers'],
+    needs: ['page', 'trailers'],
     async run(transport) {
       const reply = await whole(transport, {
         method: 'POST',
