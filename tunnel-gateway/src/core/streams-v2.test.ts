@@ -26,10 +26,10 @@ interface Asked {
 }
 
 /** The gateway's streams and a device's machine, with a wire between them that carries only when told to. */
-function bench() {
+function bench(maxStreams = 2) {
   const state = { now: 0, settled: 0, isStuck: false }
   const asked: Asked[] = []
-  const common = { maxStreams: 2, maxChunk: 1_024, isResumable: false, wake: () => undefined }
+  const common = { maxStreams, maxChunk: 1_024, isResumable: false, wake: () => undefined }
   const gateway = createMux({
     ...common,
     role: 'opener',
@@ -62,12 +62,15 @@ function bench() {
       }
     },
   })
-  const streams = new StreamsV2(RULES, {
-    mux: gateway,
-    now: () => state.now,
-    settled: () => (state.settled += 1),
-    stuck: () => (state.isStuck = true),
-  })
+  const streams = new StreamsV2(
+    { ...RULES, maxInFlight: maxStreams },
+    {
+      mux: gateway,
+      now: () => state.now,
+      settled: () => (state.settled += 1),
+      stuck: () => (state.isStuck = true),
+    },
+  )
 
   function carry(): void {
     for (let isMoving = true; isMoving;) {
@@ -142,6 +145,24 @@ suite('streams of a v2 tunnel', () => {
     one.end()
     carry()
     assert.equal(sink.log.at(-1), 'end')
+  })
+
+  test('T11, T12: a hundred slow readers of one controller hold up nobody else', () => {
+    const { asked, carry, open } = bench(101)
+    for (let reader = 0; reader < 100; reader += 1) {
+      open()
+      carry()
+      asked[reader]!.stream.respond({ status: 200, headers: [] }, false)
+      asked[reader]!.stream.write(new Uint8Array(1_000_000))
+    }
+    carry()
+    const { sink } = open()
+    carry()
+    asked[100]!.stream.respond({ status: 200, headers: [] }, false)
+    asked[100]!.stream.write(new Uint8Array(1_024))
+    asked[100]!.stream.end()
+    carry()
+    assert.deepEqual(sink.log, ['head 200', 'data', 'end'])
   })
 
   test('a user who takes nothing is cut, a device that may not send is not late, one that is silent is', () => {

@@ -9,8 +9,12 @@ import type { ExchangePorts, ExchangeRules } from './exchanges.ts'
 import { StreamV2, UserEnd } from './stream-v2.ts'
 import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from './upstream.ts'
 
-/** Credit of each stream, and of the tunnel: together with what a user's connection buffers, at most 256 KiB a stream. */
-export const RECEIVE_WINDOW = { stream: 196_608, connection: 1_048_576 } as const
+/**
+ * Credit of each stream: together with what a user's connection buffers, at most 192 KiB of a slow reader are held here.
+ * The tunnel's is that of as many streams as there can be: what slow readers have not taken must not keep the device from
+ * answering somebody else.
+ */
+export const RECEIVE_WINDOW = { stream: 131_072, connection: 256 * 131_072 } as const
 
 export interface StreamsV2Ports {
   readonly mux: Mux
