@@ -77,13 +77,10 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const path = request.url ?? ''
-      const body =
-        path === JWKS_PATH
-          ? jwks
-          : answer(
-              path.slice('/internal/'.length) as ControlPlaneCall,
-              JSON.parse(Buffer.concat(chunks).toString()),
-            )
+      const text = Buffer.concat(chunks).toString()
+      const call = path.slice('/internal/'.length) as ControlPlaneCall
+      // What is no call with an input is answered as unknown.
+      const body = path === JWKS_PATH ? jwks : text === '' ? null : answer(call, JSON.parse(text))
       response.writeHead(body === null ? 404 : 200, { 'content-type': 'application/json' })
       response.end(JSON.stringify(body))
     })

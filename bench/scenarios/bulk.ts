@@ -46,11 +46,11 @@ async function move(subject: Subject, direction: TransferPlan['direction'], byte
 
 export const bulk: Scenario = {
   name: 'bulk',
-  help: 'a gigabyte down and up in pieces of 15 MiB, two at a time',
+  help: 'half a gigabyte down and up in pieces of 15 MiB, two at a time',
   async run(context: Context) {
-    const stage = await startStage(context, { withHop: true, withPeers: true })
+    const stage = await startStage(context, { withHop: false, withPeers: true })
     const subjects = [...stage.subjects, stage.floor]
-    const bytes = (context.isQuick ? 0.12 : 1) * GB
+    const bytes = (context.isQuick ? 0.12 : 0.5) * GB
     const directions = ['download', 'upload'] as const
     const all: Moved[] = []
     for (const subject of subjects)
