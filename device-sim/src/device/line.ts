@@ -78,7 +78,7 @@ export function openLine(url: string, protocols: readonly string[], handlers: Li
     return socket.readyState === WebSocket.OPEN
   }
 
-  /** All messages of this turn of the event loop leave in one system call. */
+  /** All texts of this turn of the event loop leave in one system call; binary messages hold a turn's frames anyway. */
   function cork(): void {
     if (isCorked || !raw) return
     isCorked = true
@@ -92,10 +92,13 @@ export function openLine(url: string, protocols: readonly string[], handlers: Li
   function send(message: string | Uint8Array): void {
     if (!isOpen() || isFrozen) return
     if (pace) return pace.write(message)
-    cork()
-    if (typeof message === 'string') socket.send(message)
-    // Masking byte by byte, as the library does, is the greatest cost of a big download.
-    else raw?.write(maskedFrame(message, nextMask()))
+    if (typeof message === 'string') {
+      cork()
+      socket.send(message)
+    } else {
+      // Masking byte by byte, as the library does, is the greatest cost of a big download.
+      raw?.write(maskedFrame(message, nextMask()))
+    }
   }
 
   return {
