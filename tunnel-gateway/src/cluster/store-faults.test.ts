@@ -218,7 +218,7 @@ suite('faults of the shared store', () => {
     try {
       const ports = await Promise.all(
         [fast, slow].map(async (gateway) =>
-          Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 30_000))![1]),
+          Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 60_000))![1]),
         ),
       )
       await cluster.settled(['fast', 'gateway-0', 'slow'])
@@ -226,6 +226,10 @@ suite('faults of the shared store', () => {
       const known = cluster.controlPlane.addController()
       cluster.controlPlane.grant(person, known.record.controllerId)
       const [home] = cluster.shards as [Harness]
+      await until(
+        async () => ((await home.status())['peers'] as { isUp: boolean }[]).every(({ isUp }) => isUp),
+        30_000,
+      )
       let epoch = 0
       for (const port of [...ports, home.port, ...ports]) {
         const device = await connectDevice(port)
@@ -242,7 +246,7 @@ suite('faults of the shared store', () => {
           const { text } = await home.api(person, known.record.controllerId)
           answers.add(text)
           return text === `${port}`
-        }, 15_000).catch(() => assert.fail(`${port} was not asked, but: ${[...answers].join()}`))
+        }, 30_000).catch(() => assert.fail(`${port} was not asked, but: ${[...answers].join()}`))
       }
       assert.equal(home.gateway.membership.ring().shards.length, 3)
     } finally {
@@ -266,8 +270,6 @@ function skewed(cluster: Cluster, name: string, byMs: number) {
       INTERNAL_TOKEN,
       DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
       PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
-      LEASE_TTL_MS: '2000',
-      LEASE_RENEW_MS: '200',
       DRAIN_DEADLINE_MS: '500',
       LOG_FORMAT: 'json',
     },
