@@ -15,7 +15,7 @@ const FLAGS = [
 
 /** Returns only in a process that has the flags, or one whose starter chose its own. */
 export function withHeapFlags(): void {
-  const { execArgv, execPath, argv } = process
-  if (execArgv.some((flag) => flag.startsWith('--max-semi-space-size'))) return
+  const { execArgv, execPath, argv, platform } = process
+  if (execArgv.some((flag) => flag.startsWith('--max-semi-space-size')) || platform === 'win32') return
   process.execve?.(execPath, [execPath, ...FLAGS, ...execArgv, ...argv.slice(1)])
 }

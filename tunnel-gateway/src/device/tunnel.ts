@@ -148,9 +148,6 @@ export abstract class Tunnel implements HubEntry, Upstream {
   hasFeature(feature: DeviceFeature): boolean {
     return (this.#features & featureBit(feature)) !== 0
   }
-  get features(): readonly DeviceFeature[] {
-    return DEVICE_FEATURES.filter((feature) => this.hasFeature(feature))
-  }
   /** Requests that the device holds, those that it was told to stop among them. */
   inFlight(): number {
     return this.exchanges?.inFlight ?? 0
