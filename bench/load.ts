@@ -40,6 +40,8 @@ export interface Measurement {
   readonly cpuPerRequestUs: number | null
   readonly generatorCpu: number
   readonly failures: number
+  /** What failed, in words; empty: nothing. */
+  readonly reasons: string
 }
 
 export type LoadOptions = Pick<LoadPlan, 'connections' | 'warmupMs' | 'measureMs'> &
@@ -68,6 +70,9 @@ export async function measure(subject: Subject, options: LoadOptions): Promise<M
     cpuPerRequestUs: subject.serverPids.length === 0 ? null : cpuUs / requests,
     generatorCpu,
     failures: Object.values(figures.failures).reduce((sum, count) => sum + count, 0),
+    reasons: Object.entries(figures.failures)
+      .map(([reason, count]) => `${count} × ${reason}`)
+      .join(', '),
   }
 }
 
@@ -124,6 +129,7 @@ export function summarise(
           group[0]!.cpuPerRequestUs === null ? null : middle((one) => one.cpuPerRequestUs ?? 0),
         generatorCpu: middle((one) => one.generatorCpu),
         failures: group.reduce((sum, one) => sum + one.failures, 0),
+        reasons: group.flatMap(({ reasons }) => reasons || []).join(', '),
       }
     })
     .toSorted((a, b) => a.connections - b.connections || order.get(a.subject)! - order.get(b.subject)!)

@@ -17,6 +17,7 @@ const run = (subject: string, requestsPerSecond: number, failures = 0): Measurem
   cpuPerRequestUs: subject === 'peer' ? 25 : 50,
   generatorCpu: 0.4,
   failures,
+  reasons: failures === 0 ? '' : `${failures} × status 503`,
 })
 const measurements = [run('peer', 500), run('WMOC v2', 900), run('WMOC v2', 1_100), run('WMOC v2', 1_000, 3)]
 const subjects = [{ name: 'WMOC v2' }, { name: 'peer' }]
@@ -44,6 +45,7 @@ test('sums rounds up as their medians, in the order of the subjects, and never h
   const [own, peer] = summarise(measurements, subjects)
   assert.equal(own?.requestsPerSecond, 1_000)
   assert.equal(own?.failures, 3)
+  assert.equal(own?.reasons, '3 × status 503')
   assert.equal(peer?.subject, 'peer')
 })
 

@@ -68,7 +68,7 @@ export const restart: Scenario = {
       rows: found.map((one): Cell[] => [
         `agent, ${one.subject}`,
         requestsOf(one, measureMs),
-        one.failures,
+        one.failures === 0 ? 0 : one.reasons,
         one.p50Ms.toFixed(1),
         one.p99Ms.toFixed(1),
         one.maxMs.toFixed(0),

@@ -58,7 +58,7 @@ export function loadRows(found: readonly Measurement[]): Cell[][] {
       own?.cpuPerRequestUs && one.cpuPerRequestUs
         ? `${(one.cpuPerRequestUs / own.cpuPerRequestUs).toFixed(2)} ×`
         : null,
-      one.failures,
+      one.failures === 0 ? 0 : one.reasons,
     ]
   })
 }
