@@ -147,7 +147,7 @@ export const config = defineConfig({
     },
     QUEUE_TIMEOUT_MS: { schema: durationMs(10_000), description: 'Longest wait in that queue' },
     FIRST_BYTE_TIMEOUT_MS: {
-      schema: durationMs(30_000),
+      schema: durationMs(29_000),
       description: 'Time for a device to begin its answer',
     },
     IDLE_TIMEOUT_MS: { schema: durationMs(60_000), description: 'Longest gap inside an answer' },
