@@ -285,4 +285,28 @@ suite('the connection', () => {
     opener.suspend()
     assert.equal(opener.resume(0), false)
   })
+
+  test('takes numbers in turn, and none that a stream still has', () => {
+    const { opener, accepted, run } = pair()
+    const first = opener.open(get('/long'), 'request', true, listener().handler)!
+    run()
+    const seen = new Set<number>()
+    for (let at = 0; at < 65_600; at += 1) {
+      const stream = opener.open(get('/'), 'request', true, listener().handler)!
+      assert.notEqual(stream.id, first.id)
+      seen.add(stream.id)
+      stream.reset(RESET.cancelled)
+    }
+    assert.deepEqual([seen.size, Math.min(...seen), Math.max(...seen)], [65_534, 2, 65_535])
+    assert.deepEqual(accepted[0]?.stream.isOver, false)
+  })
+
+  test('sends a short piece in the next message rather than cut it', () => {
+    const { opener } = pair()
+    const stream = opener.open({ ...get('/'), method: 'PUT' }, 'request', false, listener().handler)!
+    while (opener.pull(2_048));
+    stream.write(Buffer.alloc(2_000))
+    const lengths = [1_200, 1_200, 1_200].map((limit) => opener.pull(limit)?.length ?? 0)
+    assert.deepEqual(lengths, [8 + 1_024, 8 + 976, 0])
+  })
 })

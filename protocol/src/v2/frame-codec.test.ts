@@ -112,6 +112,37 @@ suite('frames', () => {
     assert.throws(() => encodeFrame(FRAME.data, new Uint8Array(65_536)), RangeError)
   })
 
+  test('that follow the one at which the taker stopped are dropped', () => {
+    const one = Buffer.from(encodeFrame(FRAME.data, Buffer.from('x'), { stream: 1 }))
+    const reader = createFrameReader()
+    let taken = 0
+    const take = () => (taken += 1) < 0
+    reader.push(one.subarray(0, 4), take)
+    reader.push(Buffer.concat([one.subarray(4), one, one]), take)
+    assert.deepEqual([taken, reader.heldBytes], [1, 0])
+  })
+
+  test('of one message say one kind', () => {
+    const heard: string[] = []
+    const { mux } = opened()
+    const socket = mux.open({ method: 'GET', path: '/', headers: [] }, 'websocket', false, {
+      data() {},
+      end() {},
+      reset: (code, words) => void heard.push(`reset ${code} ${words}`),
+      writable() {},
+      message: (bytes) => void heard.push(Buffer.from(bytes).toString()),
+    })!
+    mux.pull(1_000)
+    const stream = socket.id
+    const frames = [
+      encodeFrame(FRAME.resp, Buffer.from([0, 101]), { stream, seq: 1 }),
+      encodeFrame(FRAME.wsMsg, Buffer.from('a'), { stream, seq: 2 }),
+      encodeFrame(FRAME.wsMsg, Buffer.from('b'), { stream, seq: 3, flags: 3 }),
+    ]
+    assert.equal(mux.receive(Buffer.concat(frames)), null)
+    assert.deepEqual(heard, ['a', 'reset 3 a message of two kinds'])
+  })
+
   test('come out of a stream of bytes in one piece each, however it was cut', () => {
     const frames = fc.array(fc.uint8Array({ maxLength: 400 }), { minLength: 1, maxLength: 8 })
     const cuts = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 30 })
