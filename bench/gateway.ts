@@ -26,6 +26,8 @@ export interface BenchCluster {
 
 const MAIN = fileURLToPath(new URL('../tunnel-gateway/src/main.ts', import.meta.url))
 const HOST = '127.0.0.1'
+/** On a machine that does much else. */
+const START_MS = 60_000
 const secret = () => randomBytes(32).toString('base64url')
 
 /** Starts `size` shards and waits until all are ready. @param settings Of their environment, over the defaults. */
@@ -64,7 +66,7 @@ export async function startCluster(
       PEER_ADVERTISE: `${HOST}:${peerPort}`,
     })
     const admin = (path: string) => fetch(`http://${HOST}:${adminPort}${path}`)
-    await eventually(`the gateway ${name}`, async () => (await admin('/readyz')).ok)
+    await eventually(`the gateway ${name}`, async () => (await admin('/readyz')).ok, START_MS)
     const gateway: BenchGateway = {
       name,
       child,
