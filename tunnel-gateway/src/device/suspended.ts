@@ -28,6 +28,16 @@ export function createSuspended(end: (tunnel: TunnelV2) => void): Suspended {
     }
   }
 
+  /** What one of them makes the code do wrong ends that one and nothing else. */
+  function isSound(tunnel: TunnelV2, now: number): boolean {
+    try {
+      tunnel.tick(now)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   function heldBytes(): number {
     let bytes = 0
     for (const { tunnel } of waiting.values()) bytes += tunnel.heldBytes
@@ -42,8 +52,8 @@ export function createSuspended(end: (tunnel: TunnelV2) => void): Suspended {
     delete: (tunnel) => void waiting.delete(tunnel),
     tick(now) {
       for (const { tunnel, until } of waiting.values()) {
-        if (now < until && tunnel.isSuspended) tunnel.tick(now)
-        else if (waiting.delete(tunnel) && tunnel.isSuspended) end(tunnel)
+        if (now < until && tunnel.isSuspended && isSound(tunnel, now)) continue
+        if (waiting.delete(tunnel) && tunnel.isSuspended) end(tunnel)
       }
       while (waiting.size > 0 && heldBytes() > MAX_BYTES) endOldest()
     },
