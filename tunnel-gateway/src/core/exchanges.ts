@@ -144,6 +144,9 @@ export class Exchanges<E extends Exchange> {
   get active(): Iterable<E> {
     return this.#active
   }
+  get waiting(): Iterable<E> {
+    return this.#queue
+  }
   get inFlight(): number {
     return this.#active.size
   }

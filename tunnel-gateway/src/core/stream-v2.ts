@@ -219,6 +219,11 @@ export class UserEnd implements UpstreamStream {
     if (mux.queuedBytes <= QUEUE_MARKS.high) this.wake()
   }
 
+  /** Bytes of a body that waits for a slot. */
+  get earlyBytes(): number {
+    return this.#early === null ? 0 : this.#written
+  }
+
   /** Since the last call bytes went to the device, or the user still owes some. */
   hasMoved(): boolean {
     const queued = this.#stream.mux?.queuedBytes ?? 0

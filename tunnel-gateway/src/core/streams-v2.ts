@@ -37,6 +37,13 @@ export class StreamsV2 implements ExchangePorts<StreamV2> {
     this.#idleTimeoutMs = rules.idleTimeoutMs
   }
 
+  /** Bytes of bodies and unacknowledged frames, those of requests that wait for a slot among them. */
+  get heldBytes(): number {
+    let bytes = this.ports.mux.heldBytes
+    for (const { user } of this.exchanges.waiting) bytes += user!.earlyBytes
+    return bytes
+  }
+
   /** Null when the queue is full; nothing was kept. */
   open(request: UpstreamRequest, sink: StreamSink): UpstreamStream | null {
     if (!this.exchanges.hasRoom) return null

@@ -106,7 +106,8 @@ suite('tunnels that wait for their device', () => {
     const { ended, suspended } = bench()
     for (let index = 0; index < 10; index += 1) {
       const tunnel = lost(`t${index}`)
-      fill(tunnel, 4, 2 * 1_048_576)
+      // Four are in flight, four wait for them.
+      fill(tunnel, 8, 1_048_576)
       suspended.add(tunnel, 0)
     }
     suspended.tick(1)

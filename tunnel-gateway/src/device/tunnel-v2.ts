@@ -63,7 +63,7 @@ export class TunnelV2 extends Tunnel {
   }
   /** Bytes that its streams hold. */
   get heldBytes(): number {
-    return this.#mux?.heldBytes ?? 0
+    return this.#streams?.heldBytes ?? 0
   }
   protected get exchanges(): Exchanges<Exchange> | null {
     return this.#streams?.exchanges ?? null
