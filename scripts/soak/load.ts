@@ -66,7 +66,8 @@ export interface Load {
 
 /** Begins at once. */
 export function startLoad(options: LoadOptions): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 512 })
+  // Bounded: else a slow moment is answered with a storm of connections, which is another test.
+  const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 })
   /** One load's paths are not another's. */
   const mark = randomBytes(4).toString('hex')
   const failures: Failure[] = []

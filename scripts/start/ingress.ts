@@ -33,6 +33,9 @@ export interface IngressTargets {
   readonly gateways: () => readonly GatewayTarget[]
 }
 
+/** A fleet that comes back all at once: a connection that finds no place here tries again only after a second. */
+const BACKLOG = 4_096
+
 type Route = 'api' | 'gateway' | 'portal' | 'nowhere'
 
 /** What processes tell operators and each other on listeners of their own: never here, not even as the portal's page. */
@@ -116,7 +119,7 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
   for (const host of options.hosts) {
     const server = createIngressServer(handle, handleUpgrade, sockets)
     try {
-      port = await listen(server, { host, port, ipv6Only: true })
+      port = await listen(server, { host, port, ipv6Only: true, backlog: BACKLOG })
     } catch (error) {
       const isMissing = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(
         (error as NodeJS.ErrnoException).code ?? '',
