@@ -14,21 +14,27 @@ import { httpTransport } from './transports/http-transport.ts'
 const V2: readonly Feature[] = ['page', 'v2', 'stream', 'websocket', 'trailers', 'backpressure']
 const V1: readonly Feature[] = ['page', 'v1']
 
-suite('two shards of the gateway', () => {
+suite('two shards of the gateway', { concurrency: true }, () => {
   let cluster: Cluster
-  let known: KnownController
-  let person: Person
   let home: Harness
   before(async () => {
     cluster = await startCluster(2)
     home = cluster.shards[0]!
-    known = cluster.controllerOf(home)
-    person = await cluster.controlPlane.addPerson()
-    cluster.controlPlane.grant(person, known.record.controllerId)
   })
   after(() => cluster.stop())
 
-  const target = (dialect: 'v1' | 'v2'): GatewayTarget => ({
+  /** A controller of the first shard and its owner. */
+  async function owned(): Promise<{ known: KnownController; person: Person }> {
+    const known = cluster.controllerOf(home)
+    const person = await cluster.controlPlane.addPerson()
+    cluster.controlPlane.grant(person, known.record.controllerId)
+    return { known, person }
+  }
+
+  const targetOf = (
+    dialect: 'v1' | 'v2',
+    { known, person }: Awaited<ReturnType<typeof owned>>,
+  ): GatewayTarget => ({
     url: `http://127.0.0.1:${home.port}`,
     dialect,
     credentials: { controller_id: known.record.controllerId, secret: known.secret },
@@ -45,7 +51,7 @@ suite('two shards of the gateway', () => {
     assert.ok(passed >= least, `${passed} cases passed`)
   }
 
-  const throughPeer = (id: string, can: readonly Feature[]) =>
+  const throughPeer = (person: Person) => (id: string, can: readonly Feature[]) =>
     httpTransport({
       name: 'another shard',
       host: '127.0.0.1',
@@ -57,6 +63,7 @@ suite('two shards of the gateway', () => {
     })
 
   test('are judged by the command, which tells by its exit code', async () => {
+    const { known, person } = await owned()
     const args = [
       '--target',
       'gateway',
@@ -82,15 +89,18 @@ suite('two shards of the gateway', () => {
     ['v2', V2, 95],
     ['v1', V1, 50],
   ] as const) {
-    test(`keep to ${dialect} in path mode on the device's shard`, () => holds(target(dialect), least))
+    test(`keep to ${dialect} in path mode on the device's shard`, async () =>
+      holds(targetOf(dialect, await owned()), least))
 
-    test(`keep to ${dialect} in path mode through the other shard`, () =>
-      holds({ ...target(dialect), user: throughPeer }, least))
+    test(`keep to ${dialect} in path mode through the other shard`, async () => {
+      const mine = await owned()
+      await holds({ ...targetOf(dialect, mine), user: throughPeer(mine.person) }, least)
+    })
 
     test(`keep to ${dialect} on the device's own origin`, async () => {
-      const { controllerId } = known.record
-      const user = await ownOrigin(home, controllerId, person.refreshToken, [...can, 'cookies'])
-      await holds({ ...target(dialect), user: () => user }, least + 1)
+      const { known, person } = await owned()
+      const user = await ownOrigin(home, known.record.controllerId, person.refreshToken, [...can, 'cookies'])
+      await holds({ ...targetOf(dialect, { known, person }), user: () => user }, least + 1)
     })
   }
 })
