@@ -11,6 +11,8 @@ import { openTunnel, type ProtocolName, type Tunnel } from './tunnel.ts'
 const LEFT_MS = 30_000
 /** Requests in flight hold up a device's move no longer. */
 const FINISH_MS = 10_000
+/** The gateway closes first, when nothing is on its way; else a request that is could be lost. */
+const GIVE_WAY_MS = 1_000
 /** No close frame came: the line was lost. */
 const LOST = 1006
 
@@ -162,9 +164,11 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       left.set(leaving, setTimeout(check, LEFT_MS))
     },
     finish() {
-      isFinishing = true
-      finishTimer = setTimeout(() => newest?.line.close(), FINISH_MS)
-      closeWhenIdle()
+      finishTimer = setTimeout(() => {
+        isFinishing = true
+        finishTimer = setTimeout(() => newest?.line.close(), FINISH_MS)
+        closeWhenIdle()
+      }, GIVE_WAY_MS)
     },
     close() {
       const last = newest
