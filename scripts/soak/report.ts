@@ -1,5 +1,5 @@
 /** Reports as Markdown, for the screen and the page alike. */
-import { availableParallelism, cpus } from 'node:os'
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import type { ChaosReport } from './chaos.ts'
 import type { KilledReport } from './killed.ts'
 import type { LoadReport } from './load.ts'
@@ -16,8 +16,14 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
+const [LOAD_BEFORE] = loadavg() as [number]
+
 function when(today: string): string {
-  return `Measured on ${today} with Node ${process.versions.node} on ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), everything on that machine: gateways, API, worker, PostgreSQL, Redis, ingress, devices and people.`
+  const others =
+    LOAD_BEFORE > 0.5
+      ? ` **Other work ran meanwhile (load average ${LOAD_BEFORE.toFixed(1)} before it began): trust counts, not times.**`
+      : ''
+  return `Measured on ${today} with Node ${process.versions.node} on ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), everything on that machine: gateways, API, worker, PostgreSQL, Redis, ingress, devices and people.${others}`
 }
 
 function longRows(what: string, report: LongReport): Row[] {
