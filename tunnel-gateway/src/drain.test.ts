@@ -111,6 +111,26 @@ suite('drain', () => {
     }
   })
 
+  test('F7: a shard whose successor runs already sends its devices there, so that an update moves each once', async () => {
+    const cluster = await startCluster(2)
+    try {
+      const [leaving, other] = [cluster.shards[0]!, cluster.shards[1]!]
+      const successor = await cluster.add('gateway-0')
+      const stray = await leaving.online(cluster.controllerOf(other), { features: ['overlap', 'follow'] })
+      const stopped = leaving.gateway.lifecycle.stop()
+      assert.equal((await stray.next('goaway', 15_000)).shard, 'gateway-0')
+      stray.stop()
+      await stopped
+      assert.deepEqual(other.gateway.membership.ring().shards, ['gateway-0', 'gateway-1'])
+      await until(
+        () =>
+          other.gateway.membership.find('gateway-0')?.instance === successor.gateway.membership.self.instance,
+      )
+    } finally {
+      await cluster.stop()
+    }
+  })
+
   test('F7: while a shard of three drains no request fails, whichever shard is asked and whatever the device can', async () => {
     const cluster = await startCluster(3, { DRAIN_WINDOW_MS: '500' })
     try {

@@ -1,7 +1,8 @@
 /**
  * Leaving without a herd and without a lost request: what happens between the signal and the end. In this order:
  * 1. off the ring and out of readiness, so that nothing new is sent here; time for the others to notice;
- * 2. tunnels are told to go, one after the other, each to where it belongs on the ring without this shard;
+ * 2. tunnels are told to go, one after the other: to this shard's successor if it is there, else each to where it belongs
+ *    on the ring without this shard;
  * 3. requests in flight finish, whether they came from here or from another shard, and those that still come are served;
  * 4. some time before the deadline streams that never end are ended between two messages. They kept devices here that hold
  *    one tunnel only: those take nothing new from now on, and what came meanwhile has the rest of the time to finish;
@@ -37,7 +38,7 @@ export interface Drain {
 
 export interface DrainOptions {
   readonly hub: Hub<Tunnel>
-  readonly membership: Pick<Membership, 'leaveRing' | 'ring' | 'members' | 'self'>
+  readonly membership: Pick<Membership, 'leaveRing' | 'ring' | 'members' | 'find' | 'self'>
   /** Every socket of a device. */
   connections(): { readonly tunnels: number; closeAll(reason: CloseReason): void }
   /** Requests of users, here or for a device on another shard, and requests of other shards. */
@@ -68,8 +69,15 @@ export function createDrain(options: DrainOptions): Drain {
     if (hub.get(tunnel.controllerId) !== tunnel || tunnel.isLeaving) return
     told += 1
     options.evicted()
-    const owner = membership.ring().ownerOf(tunnel.controllerId)
+    const owner = hasSuccessor() ? membership.self.shard : membership.ring().ownerOf(tunnel.controllerId)
     tunnel.goAway(goAwayOf(tunnel, 'draining', reconnectAfterMs, owner))
+  }
+
+  /** Its place is taken already: whoever goes there need not move again when the next shard is replaced. */
+  function hasSuccessor(): boolean {
+    const { shard, instance } = membership.self
+    const place = membership.find(shard)
+    return place?.state === 'serving' && place.instance !== instance
   }
 
   async function tellAll(): Promise<void> {
