@@ -137,11 +137,11 @@ suite('an agent in front of a peculiar web server', () => {
     assert.equal(valueOf(headers, 'transfer-encoding'), undefined)
   })
 
-  test('streams an upload as it comes, with its length or in chunks, and without Expect', async () => {
+  test('streams an upload as it comes, with its length or in chunks and trailers, and without Expect', async () => {
     let seen = ''
     const origin = await rawServer((socket, text) => {
       seen += text
-      if (text.endsWith('0\r\n\r\n') || seen.endsWith('12345')) {
+      if (/\r\n0\r\n.*\r\n\r\n$/s.test(seen) || seen.endsWith('12345')) {
         socket.write('HTTP/1.1 204 No Content\r\n\r\n')
       }
     })
@@ -156,8 +156,9 @@ suite('an agent in front of a peculiar web server', () => {
     await until(() => seen.includes('first'))
     assert.match(seen, /transfer-encoding: chunked/i)
     assert.doesNotMatch(seen, /expect/i)
-    stream.end()
+    stream.end(['x-sum', '5'])
     assert.equal(await answered.promise, 204)
+    assert.match(seen, /\r\n0\r\nx-sum: 5\r\n\r\n$/i)
     seen = ''
     const known = await peer.ask('/known', {
       method: 'PUT',
