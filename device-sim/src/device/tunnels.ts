@@ -10,8 +10,8 @@ import { openTunnel, type ProtocolName, type Tunnel } from './tunnel.ts'
 /** A tunnel that was left is the gateway's to close; one that it forgot is closed when it was idle for so long. */
 const LEFT_MS = 30_000
 /** Requests in flight hold up a device's move no longer. */
-const FINISH_MS = 10_000
-/** The gateway closes first, when nothing is on its way; else a request that is could be lost. */
+const FINISH_MS = 60_000
+/** Idle for so long: the gateway closes first, because it knows whether a request is on its way here. */
 const GIVE_WAY_MS = 1_000
 /** No close frame came: the line was lost. */
 const LOST = 1006
@@ -58,6 +58,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
   let isRegistered = false
   let isFinishing = false
   let finishTimer: NodeJS.Timeout | undefined
+  let idleTimer: NodeJS.Timeout | undefined
   const closing = new Set<Promise<void>>()
   const left = new Map<Tunnel, NodeJS.Timeout>()
   let suspended: SuspendedStreams | null = null
@@ -130,13 +131,14 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
     newest = null
     isFinishing = false
     clearTimeout(finishTimer)
+    clearTimeout(idleTimer)
   }
 
   function closeWhenIdle(): void {
-    // What a handler said last is on its way only at the end of this turn.
-    setImmediate(() => {
+    clearTimeout(idleTimer)
+    idleTimer = setTimeout(() => {
       if (isFinishing && newest?.inFlight === 0) newest.line.close()
-    })
+    }, GIVE_WAY_MS)
   }
 
   function goodbye(tunnel: Tunnel): void {
@@ -164,11 +166,9 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       left.set(leaving, setTimeout(check, LEFT_MS))
     },
     finish() {
-      finishTimer = setTimeout(() => {
-        isFinishing = true
-        finishTimer = setTimeout(() => newest?.line.close(), FINISH_MS)
-        closeWhenIdle()
-      }, GIVE_WAY_MS)
+      isFinishing = true
+      finishTimer = setTimeout(() => newest?.line.close(), FINISH_MS)
+      closeWhenIdle()
     },
     close() {
       const last = newest
