@@ -8,8 +8,8 @@ import { answerPeer, HandshakeError } from './handshake.ts'
 import { createLink } from './link.ts'
 import type { LinkOptions, PeerLink } from './link.ts'
 
-/** Connections that have proved nothing yet. */
-const MAX_UNPROVED = 64
+/** Connections that have proved nothing yet: of a cluster that comes back as a whole, and no more. */
+const MAX_UNPROVED = 256
 const STOP_WITHIN_MS = 2_000
 /** Refusals are counted each, and written down so seldom that nobody can fill the log with them. */
 const LOG_EVERY_MS = 10_000
