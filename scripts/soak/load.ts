@@ -67,7 +67,7 @@ export interface Load {
 /** Begins at once. */
 export function startLoad(options: LoadOptions): Load {
   // Bounded: else a slow moment is answered with a storm of connections, which is another test.
-  const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 256, timeout: 5_000 })
   /** One load's paths are not another's. */
   const mark = randomBytes(4).toString('hex')
   const failures: Failure[] = []

@@ -163,7 +163,8 @@ function createIngressServer(
       headersTimeout: 15_000,
       // Large uploads and event streams take as long as they take; the process behind has its own limits.
       requestTimeout: 0,
-      keepAliveTimeout: 15_000,
+      // Longer than clients keep theirs: a connection must not end while a request is on its way.
+      keepAliveTimeout: 65_000,
       shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
     },
     handle,
