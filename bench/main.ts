@@ -1,11 +1,11 @@
 /** `npm run bench`: see `--help`. */
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Context, Section } from './plan.ts'
+import type { Context, Measured } from './plan.ts'
 import { figuresOf, goalsText, page, sectionText } from './report.ts'
 import { SCENARIOS } from './scenarios.ts'
 
@@ -18,13 +18,15 @@ Gateways and a controller's agent before one upstream, beside the peers that are
   --seconds N     measured time of each run (default 4)
   --quick         one short round of everything
   --peers DIR     a folder with programs of peers, besides the PATH
-  --write         write docs/performance.md
+  --write         write docs/performance.md; what was not measured now stays
   --help          this text
 
 ${SCENARIOS.map(({ name, help }) => `  ${name.padEnd(14)}  ${help}`).join('\n')}
 `
 
 const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+/** What the page is made of, so that a run of some scenarios keeps the others. */
+const DATA = fileURLToPath(new URL('../docs/performance.json', import.meta.url))
 
 const { values } = parseArgs({
   options: {
@@ -55,29 +57,29 @@ const context: Context = {
   path: [values.peers, process.env['PATH']].filter(Boolean).join(delimiter),
   log: (line) => console.log(`  ${line}`),
 }
-const loadBefore = os.loadavg()[0]!
-const sections: Section[] = []
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+const found = new Map<string, Measured>()
 for (const scenario of SCENARIOS.filter(({ name }) => wanted.includes(name))) {
   console.log(`${scenario.name}: ${scenario.help}`)
+  const { rounds, measureMs } = context
+  const before = os.loadavg()[0]!
   const section = await scenario.run(context)
-  sections.push(section)
+  const at = `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  found.set(scenario.name, { ...section, at, commit, load: [before, os.loadavg()[0]!], rounds, measureMs })
   console.log(`\n${sectionText(section)}`)
 }
-console.log(goalsText(figuresOf(sections)))
+console.log(goalsText(figuresOf([...found.values()])))
 
 if (values.write) {
   const cpus = os.cpus()
   const memoryGib = (os.totalmem() / 2 ** 30).toFixed(0)
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  const kept = existsSync(DATA) ? (JSON.parse(readFileSync(DATA, 'utf8')) as Record<string, Measured>) : {}
+  const all = { ...kept, ...Object.fromEntries(found) }
+  writeFileSync(DATA, `${JSON.stringify(all, null, 2)}\n`)
   const text = page({
-    date: new Date().toISOString().slice(0, 10),
     machine: `${cpus.length} cores (${cpus[0]!.model.trim()}), ${memoryGib} GiB, ${os.type()} ${os.release()}`,
-    loadAverages: [loadBefore, os.loadavg()[0]!],
-    versions: `commit ${commit}, Node ${process.versions.node}`,
-    command: ['npm run bench --', ...process.argv.slice(2).filter((arg) => !arg.startsWith('/'))].join(' '),
-    rounds: context.rounds,
-    measureMs: context.measureMs,
-    sections,
+    versions: `Node ${process.versions.node}`,
+    sections: SCENARIOS.flatMap(({ name }) => all[name] ?? []),
   })
   writeFileSync(PAGE, text)
   console.log(`written to docs/performance.md`)

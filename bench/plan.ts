@@ -70,6 +70,17 @@ export interface Section {
   readonly figures: Figures
 }
 
+/** A section as it is kept from run to run. */
+export interface Measured extends Section {
+  /** Date and time, UTC. */
+  readonly at: string
+  readonly commit: string
+  /** Load averages of one minute, before and after: of a machine that does nothing else the first is near 0. */
+  readonly load: readonly [number, number]
+  readonly rounds: number
+  readonly measureMs: number
+}
+
 export interface Scenario {
   /** As in `--only`. */
   readonly name: string

@@ -71,18 +71,15 @@ test('says of each goal whether it is reached, also when more is better, and wha
   assert.equal(isReached(storm, 999), false)
 })
 
-test('tells on the page how loaded the machine was', () => {
-  const report = {
-    date: '2026-01-02',
-    machine: 'a machine',
-    versions: 'versions',
-    command: 'npm run bench -- --write',
-    rounds: 3,
-    measureMs: 4_000,
-    sections: [section],
-  }
-  const text = page({ ...report, loadAverages: [3, 4] })
-  assert.match(text, /Other work ran meanwhile/)
-  assert.match(text, /## Small requests/)
-  assert.doesNotMatch(page({ ...report, loadAverages: [0.1, 2] }), /Other work ran/)
+test('tells of each table on the page when it was measured and how busy the machine was', () => {
+  const measured = { ...section, at: '2026-01-02 03:04 UTC', commit: 'abc', rounds: 3, measureMs: 4_000 }
+  const textAt = (before: number) =>
+    page({ machine: 'a machine', versions: 'versions', sections: [{ ...measured, load: [before, 4] }] })
+  assert.match(
+    textAt(3),
+    /## Small requests\n\nWhat was done\.\n\n\*2026-01-02 03:04 UTC, commit abc, load average 3\.0/,
+  )
+  assert.match(textAt(3), /Other work ran meanwhile/)
+  assert.match(textAt(3), /61\.0 µs/)
+  assert.doesNotMatch(textAt(0.1), /Other work ran/)
 })

@@ -1,17 +1,11 @@
 /** What was measured as Markdown for people. Pure. */
 import { goalRows } from './goals.ts'
-import type { Cell, Figures, Section } from './plan.ts'
+import type { Cell, Figures, Measured, Section } from './plan.ts'
 
 export interface Report {
-  readonly date: string
   readonly machine: string
-  /** Of one minute, before and after: of a machine that does nothing else the first is near 0. */
-  readonly loadAverages: readonly [number, number]
   readonly versions: string
-  readonly command: string
-  readonly rounds: number
-  readonly measureMs: number
-  readonly sections: readonly Section[]
+  readonly sections: readonly Measured[]
 }
 
 /** A table; first column to the left, numbers to the right. */
@@ -42,36 +36,45 @@ export function goalsText(figures: Figures): string {
   return table(['', 'goal', 'measured', 'reached'], goalRows(figures))
 }
 
+/** Above so many other processes that want a core, latencies say more of them than of us. */
+const BUSY = 1
+
+function measuredText({ at, commit, load, rounds, measureMs }: Measured): string {
+  const [before, after] = load
+  const busy =
+    before > BUSY ? ' **Other work ran meanwhile: trust ratios first, then CPU, latencies least.**' : ''
+  const runs = `rounds: ${rounds} of ${(measureMs / 1_000).toFixed(0)} s`
+  return `*${at}, commit ${commit}, load average ${before.toFixed(1)} before and ${after.toFixed(1)} after, ${runs}.*${busy}`
+}
+
 /** `docs/performance.md`. */
-export function page(report: Report): string {
-  const [before, after] = report.loadAverages
+export function page({ machine, versions, sections }: Report): string {
+  const texts = sections.map((section) =>
+    sectionText({ ...section, about: `${section.about}\n\n${measuredText(section)}` }),
+  )
   return `# Performance
 
-Written by \`${report.command}\`; every figure below is from that one run. Run it on your own machine before you rely on it.
+Written by \`npm run bench -- --write\` from what was measured, last on this machine: ${machine}; ${versions}. Run it on your own before
+you rely on it. Each table says when it was measured, and how busy the machine was.
 
-- ${report.date}, ${report.machine}
-- ${report.versions}
-- Load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.${
-    before > 0.5 ? ' **Other work ran meanwhile: trust ratios first, then CPU, and latencies least.**' : ''
-  }
-- Generator, upstream, gateway (or peer server) and device (or peer client) share this machine's cores, so req/s is what
-  all of them reach together. CPU and memory are those of the process in the middle alone.
-- Medians of ${report.rounds} rounds of ${(report.measureMs / 1_000).toFixed(0)} s unless a table says otherwise; in every round all subjects are measured in turn.
+Generator, upstream, gateway (or peer server) and device (or peer client) share the machine's cores, so req/s is what all of
+them reach together. CPU and memory are those of the process in the middle alone. Medians of rounds; in every round all
+subjects are measured in turn.
 
 ## Goals
 
-${goalsText(figuresOf(report.sections))}
+${goalsText(figuresOf(sections))}
 
 Rolling restarts and killed shards under load are \`npm run soak\`; a million controllers on 64 shards are simulated by \`npm run bench:model\`.
 
-${report.sections.map(sectionText).join('\n')}
+${texts.join('\n')}
 ## How to repeat
 
 \`\`\`
 npm run bench                           # tables on the screen
 npm run bench -- --write                # and into this file
 npm run bench -- --quick                # one short round
-npm run bench -- --only small,hop       # some of it
+npm run bench -- --only small,hop       # some of it; with --write the other tables stay
 npm run bench -- --peers DIR            # programs of peers that are not on the PATH
 \`\`\`
 
