@@ -7,7 +7,7 @@ import { listen } from '@wmoc/platform/listen'
 import { refuseUpgrade } from './device/listener.ts'
 import type { TunnelListener } from './device/listener.ts'
 import { guardRequest } from './user/http-guard.ts'
-import { isInOrder, mayUpgrade } from './user/last-answer.ts'
+import { isInOrder, mayUpgrade, refuseBytes } from './user/last-answer.ts'
 import type { UserListener } from './user/listener.ts'
 import { sendProblem } from './user/problem.ts'
 
@@ -55,6 +55,7 @@ export function createPublicServer(options: {
   server.on('request', (request, response) => dispatch(request, response, false))
   server.on('checkContinue', (request, response) => dispatch(request, response, true))
   server.on('upgrade', (request, socket, head) => upgrade(request, socket, head))
+  server.on('clientError', (error, socket) => refuseBytes(error, socket as Socket))
   server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     if (mayUpgrade(request)) refuseUpgrade(socket, 'method_not_allowed')
     else socket.destroy()

@@ -34,3 +34,25 @@ export function mayUpgrade(request: IncomingMessage): boolean {
   const socket: Ordered = request.socket
   return socket[IS_ENDING] !== true && (socket[LATEST]?.writableFinished ?? true)
 }
+
+/** Bytes that are no HTTP: answered where they can be, and the connection ends. */
+export function refuseBytes(error: Error & { code?: string }, socket: Ordered): void {
+  if (socket.writable && mayAnswerBytes(socket[LATEST]))
+    socket.write(
+      `HTTP/1.1 ${STATUS_LINES[error.code ?? ''] ?? '400 Bad Request'}\r\nConnection: close\r\n\r\n`,
+    )
+  socket.destroy(error)
+}
+
+const STATUS_LINES: Readonly<Record<string, string>> = {
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** Only where it can't be taken for the answer to an earlier request, which is still to come. */
+function mayAnswerBytes(latest: ServerResponse | undefined): boolean {
+  if (latest === undefined || latest.writableFinished) return true
+  // The body of the present request is broken, and nobody has answered it.
+  return latest.socket !== null && !latest.req.complete && !latest.headersSent
+}
