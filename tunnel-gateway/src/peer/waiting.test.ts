@@ -67,6 +67,21 @@ suite('requests that wait to be told where to go', () => {
     assert.deepEqual(waiting.invariants(), [])
   })
 
+  test('F12: a moment of contradiction does not end a wait that was longer already', async () => {
+    const { known, state, waiting } = world()
+    known.set('a', 'moving')
+    const joined = waiting.join('a')
+    const startedAt = performance.now()
+    await until(() => performance.now() - startedAt > 700)
+    // The old tunnel is gone from its shard, and the store does not know yet.
+    known.set('a', 'unsettled')
+    const asked = state.again
+    await until(() => state.again >= asked + 3)
+    known.set('a', tunnel(2))
+    assert.equal((await joined)?.epoch, 2)
+    assert.deepEqual(waiting.invariants(), [])
+  })
+
   test('a registration on this shard ends the wait at once', async () => {
     const { known, waiting } = world()
     known.set('a', 'moving')

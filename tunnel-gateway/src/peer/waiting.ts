@@ -92,7 +92,9 @@ export function createWaiting(options: {
     if (typeof verdict === 'object') return finish(lookup, (waiter) => waiter.resolve(verdict))
     if (verdict === 'absent') return miss(lookup)
     lookup.parkedAt ??= performance.now()
-    lookup.parkUntil = lookup.parkedAt + (verdict === 'moving' ? limits.parkMs : UNSETTLED_MS)
+    const waitMs = verdict === 'moving' ? limits.parkMs : UNSETTLED_MS
+    // What moves is nowhere for a moment, which cuts no wait short.
+    lookup.parkUntil = Math.max(lookup.parkUntil, lookup.parkedAt + waitMs)
     park(lookup)
   }
 
