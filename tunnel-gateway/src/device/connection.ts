@@ -223,7 +223,7 @@ export class Connection implements SessionPorts, TunnelLink {
 
   async #register(message: Registration): Promise<void> {
     const { admission, registrar, claims, isDraining } = this.#deps
-    if (isDraining()) return this.session.refuse('draining', 'Restarting', CLOSE.restart, 1_000)
+    if (isDraining()) return this.session.refuse('draining', 'Restarting', CLOSE.restart, ELSEWHERE_MS)
     const waitMs = admission.register(performance.now())
     if (waitMs > 0) return this.refuse(tryLater(toldDelayMs(waitMs, Math.random())))
     const device = describeDevice(message, this.address)
@@ -306,6 +306,8 @@ export class Connection implements SessionPorts, TunnelLink {
   }
 }
 
+/** For a device that arrived at a shard that goes: the next try lands elsewhere, and its users' requests wait. */
+const ELSEWHERE_MS = 100
 const LOST = { code: 1006, reason: 'connection_lost' }
 
 /** The same four listeners serve all sockets: one more closure each would be paid for by every tunnel. */
