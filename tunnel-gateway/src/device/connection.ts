@@ -97,6 +97,12 @@ export class Connection implements SessionPorts, TunnelLink {
     this.#write(serverFrame(TEXT, text))
   }
 
+  sendTexts(texts: readonly string[]): void {
+    this.#stream.cork()
+    for (const text of texts) this.sendText(text)
+    this.#stream.uncork()
+  }
+
   /** A whole frame, past the library: that would write its head by itself. */
   #write(frame: Buffer): void {
     this.#stream.write(frame)

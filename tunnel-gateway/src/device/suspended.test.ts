@@ -30,7 +30,7 @@ const link: TunnelLink = {
   isOpen: true,
   canTake: true,
   send: () => undefined,
-  sendText: () => undefined,
+  sendTexts: () => undefined,
   sendBytes: () => undefined,
   onceDrained: () => undefined,
   control: () => undefined,

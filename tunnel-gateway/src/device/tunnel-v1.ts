@@ -15,6 +15,8 @@ export class TunnelV1 extends Tunnel implements StreamPorts {
   readonly maxRequestBody: number
   readonly #maxStreams: number
   #streams: Streams | null = null
+  /** What goes out at the end of this turn, so that requests of many users are one write. */
+  #texts: string[] | null = null
 
   constructor(host: TunnelHost, options: TunnelOptions) {
     super(host, options)
@@ -81,7 +83,14 @@ export class TunnelV1 extends Tunnel implements StreamPorts {
 
   // What the streams need.
   send(text: string): void {
-    this.link.sendText(text)
+    if (this.#texts === null) this.host.flushSoon(this)
+    this.#texts ??= []
+    this.#texts.push(text)
+  }
+  override flush(): void {
+    const texts = this.#texts
+    this.#texts = null
+    if (texts !== null) this.link.sendTexts(texts)
   }
   pause(isPaused: boolean): void {
     this.link.pause(isPaused)

@@ -29,8 +29,8 @@ import type { UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 export interface TunnelLink {
   readonly isOpen: boolean
   send(message: ServerMessage): void
-  /** A message that is text already; dialect v1. */
-  sendText(text: string): void
+  /** Messages that are text already, in one write; dialect v1. */
+  sendTexts(texts: readonly string[]): void
   /** Whole frames; dialect v2. */
   sendBytes(bytes: Uint8Array): void
   /** The socket takes more at once; else `flush` is called when it does, after `onceDrained`. */
