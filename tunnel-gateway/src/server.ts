@@ -7,7 +7,7 @@ import { listen } from '@wmoc/platform/listen'
 import { refuseUpgrade } from './device/listener.ts'
 import type { TunnelListener } from './device/listener.ts'
 import { guardRequest } from './user/http-guard.ts'
-import { isInOrder, mayUpgrade, refuseBytes } from './user/last-answer.ts'
+import { isInOrder, mayUpgrade, refuseBytes } from './user/connection-order.ts'
 import type { UserListener } from './user/listener.ts'
 import { sendProblem } from './user/problem.ts'
 

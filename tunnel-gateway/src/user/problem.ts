@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
 import type { StreamFailure } from '#src/core/upstream.ts'
-import { endAfterThis } from './last-answer.ts'
+import { endAfterThis } from './connection-order.ts'
 
 const COMMON = [
   'X-Content-Type-Options',
