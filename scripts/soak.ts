@@ -15,7 +15,7 @@ Rolling restarts and kill -9 of a shard under load, on a platform of its own. Lo
   --devices N             of the rolling restart (default 500)
   --rate N                requests per second (default 200)
   --requests N            at least so many (default 100000)
-  --tunnels N             of kill -9 (default 10000)
+  --tunnels N             of kill -9 (default 10000; each takes two open files: ulimit -n 24000)
   --quick                 60 devices, 50 requests/s, 2,000 requests; 300 tunnels
   --write                 into docs/resilience.md
   --help                  this text
