@@ -43,6 +43,7 @@ export function closeReason(reason: string): string {
 export const FAILURE_CLOSE: Readonly<Record<StreamFailure, number>> = {
   // The device, or the shard that held it, went away and comes back: the page may come again at once.
   device_disconnected: 1012,
+  device_offline: 1012,
   device_timeout: 1011,
   bad_device_response: 1011,
   not_supported: 1011,

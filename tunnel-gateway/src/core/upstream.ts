@@ -5,7 +5,10 @@
 import type { HeaderBlock } from './request-headers.ts'
 
 export type StreamFailure =
+  /** The device may have got the request. */
   | 'device_disconnected'
+  /** The device got nothing of it: it went, and did not come back in time. */
+  | 'device_offline'
   | 'device_timeout'
   | 'bad_device_response'
   | 'overloaded'

@@ -126,6 +126,7 @@ function toOctets(value: string): string {
 
 const RESET_OF: Readonly<Record<StreamFailure, ResetCode>> = {
   device_disconnected: RESET.disconnected,
+  device_offline: RESET.notHere,
   device_timeout: RESET.timeout,
   bad_device_response: RESET.badResponse,
   overloaded: RESET.overloaded,

@@ -83,6 +83,18 @@ suite('controllers that move between shards', () => {
     assert.deepEqual([old.asked.length, fresh.asked.length], [0, 2])
   })
 
+  test('a device that went from where it was found is offline: nothing of the request can have reached it', async () => {
+    const known = hops.controllerOf(owner)
+    const id = known.record.controllerId
+    const line = await v2(owner, known, 'gone')
+    assert.equal((await other.api(hops.person, id)).text, 'gone ')
+    line.stop()
+    await until(async () => /device_offline/.test((await owner.api(hops.person, id)).text))
+    const lost = await other.api(hops.person, id, { method: 'POST', body: 'x' })
+    assert.deepEqual([lost.status, /device_offline/.test(lost.text)], [503, true])
+    assert.equal(lost.headers['retry-after'], '5')
+  })
+
   test('a device that is offline costs the store a few questions, however many ask', async () => {
     const known = hops.controllerOf(owner)
     const questions = async () => {

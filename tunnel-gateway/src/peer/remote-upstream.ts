@@ -225,7 +225,7 @@ export class RemoteStream implements UpstreamStream, FlushListener {
     const { host } = this.#upstream
     const found = await host.relocate(this.#upstream).catch(() => 'overloaded' as const)
     if (this.#isOver) return
-    const opened = typeof found === 'object' ? this.#openAt(found) : (found ?? 'device_disconnected')
+    const opened = typeof found === 'object' ? this.#openAt(found) : (found ?? 'device_offline')
     const said = this.#said ?? []
     this.#isOver = true
     this.#said = null

@@ -161,7 +161,7 @@ suite('more than there is room for', () => {
     const isPossible = (outcome: Outcome, hop: Hop) =>
       hop === 'none'
         ? ['device_offline', 'rate_limited', 'shed', 'refused', 'user_left'].includes(outcome)
-        : !['device_offline', 'rate_limited', 'shed'].includes(outcome)
+        : !['rate_limited', 'shed', ...(hop === 'local' ? ['device_offline'] : [])].includes(outcome)
     for (const outcome of outcomes)
       for (const hop of hops.filter((each) => isPossible(outcome, each)))
         for (const method of methods)

@@ -70,6 +70,8 @@ export function sendFailure(response: ServerResponse, failure: StreamFailure, is
       return
     case 'not_supported':
       return sendUnsupported(response)
+    case 'device_offline':
+      return sendProblem(response, failure, { retryAfterMs: 5_000 })
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
       return sendProblem(response, failure)

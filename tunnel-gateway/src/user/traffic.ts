@@ -9,7 +9,6 @@ import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 export type Outcome =
   | 'ok'
   | 'user_left'
-  | 'device_offline'
   | 'rate_limited'
   | 'shed'
   | 'refused'
