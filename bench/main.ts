@@ -26,7 +26,7 @@ ${SCENARIOS.map(({ name, help }) => `  ${name.padEnd(14)}  ${help}`).join('\n')}
 
 const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 /** What the page is made of, so that a run of some scenarios keeps the others. */
-const DATA = fileURLToPath(new URL('../docs/performance.json', import.meta.url))
+const DATA = fileURLToPath(new URL('../docs/generated/performance.json', import.meta.url))
 
 const { values } = parseArgs({
   options: {
