@@ -6,13 +6,7 @@ import { bytesPassed } from '#src/buffer-garbage.ts'
 import type { StreamFailure } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 
-export type Outcome =
-  | 'ok'
-  | 'user_left'
-  | 'rate_limited'
-  | 'shed'
-  | 'refused'
-  | StreamFailure
+export type Outcome = 'ok' | 'user_left' | 'rate_limited' | 'shed' | 'refused' | StreamFailure
 
 /** `none`: it never came so far as to know where the tunnel is. */
 export type Hop = 'local' | 'peer' | 'none'
