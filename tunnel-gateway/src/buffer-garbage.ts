@@ -4,27 +4,17 @@
  * 64 MB it goes through the whole heap instead. That was most of the CPU time of a long download. Looking through the
  * young objects alone takes a fraction of a millisecond, so it is asked for in time.
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-
-type Collect = (options: { type: 'minor' }) => void
+import { collect } from './collector.ts'
 
 /** Every passing byte is in two or three buffers, one after the other. */
 const EVERY_BYTES = 3_000_000
 
 let passed = 0
-let collect: Collect | null = null
 
 /** To be told of all bytes of bodies and messages that pass through. */
 export function bytesPassed(count: number): void {
   passed += count
   if (passed < EVERY_BYTES) return
   passed = 0
-  collect ??= exposedCollector()
   collect({ type: 'minor' })
-}
-
-function exposedCollector(): Collect {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as Collect
 }

@@ -44,6 +44,7 @@ import { createPeerMetrics } from './peer/metrics.ts'
 import { createPeers } from './peer/peers.ts'
 import type { Peers } from './peer/peers.ts'
 import { createPressure } from './pressure.ts'
+import { createQuietCollection } from './quiet-collection.ts'
 import { createPublicServer } from './server.ts'
 import { unmaskByWords } from './unmask.ts'
 import { createCookieJars } from './user/cookie-jar.ts'
@@ -189,6 +190,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     isDraining: drain.isClosed,
   })
 
+  const quiet = createQuietCollection()
   const pressure = createPressure(config.SHED_AT_HEAP)
   const maxConnections = connectionLimit(
     config.MAX_TUNNELS + config.MAX_UNREGISTERED + config.MAX_USER_CONNECTIONS,
@@ -348,6 +350,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     start() {
       ticking = setInterval(() => {
         pressure.sample()
+        quiet.sample()
         server.sample()
         crowd.sample()
         connections.tick()

@@ -1,17 +1,13 @@
 /**
- * V8's heap for a process that holds tens of thousands of idle connections. By default it lets young objects take
- * 128 MiB and old ones double before it looks again; after a reconnect storm most of that is garbage of registrations, more
- * than the tunnels themselves. The shape is fixed when V8 starts, so the process starts itself again, in its own place.
+ * V8's heap for a process that carries bytes between sockets. By default it lets young objects take up to 128 MiB, which a
+ * shard of idle tunnels never gives back. The shape is fixed when V8 starts, so the process starts itself again, in its
+ * own place. What a storm leaves behind is collected when it is over (`quiet-collection.ts`).
  *
  * Bytes read from sockets lie outside the heap. By default V8 looks through all of the heap after every few dozen MiB of
  * them, however short they live, which was a third of the CPU of a download; counted into the heap's own limit they make
  * it do so a third as often.
  */
-const FLAGS = [
-  '--max-semi-space-size=8',
-  '--heap-growing-percent=20',
-  '--external-memory-accounted-in-global-limit',
-]
+const FLAGS = ['--max-semi-space-size=16', '--external-memory-accounted-in-global-limit']
 
 /** Returns only in a process that has the flags, or one whose starter chose its own. */
 export function withHeapFlags(): void {
