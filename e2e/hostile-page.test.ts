@@ -275,7 +275,7 @@ suite('a hostile device of its own owner', () => {
       (await watched.context.cookies(pageOrigin)).find(({ name }) => name === '__Host-wmoc_page')?.value
     const signed = await pageCookie()
     assert.ok(signed)
-    await page.goto(`${pageOrigin}/cookies`)
+    assert.equal((await page.goto(`${pageOrigin}/cookies`))?.status(), 200)
     await attack(`
       for (const domain of ['localhost', '.localhost', location.hostname]) {
         for (const name of ['__Host-wmoc_refresh', 'wmoc_refresh', 'session']) {

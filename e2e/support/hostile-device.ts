@@ -32,7 +32,7 @@ const PAGES: Readonly<Record<string, ReturnType<DeviceHandler>>> = {
         '__Host-wmoc_page=evil; Path=/; Secure',
         '__Host-wmoc_refresh=evil; Path=/; Secure',
         'wide=1; Domain=localhost; Path=/',
-        ...Array.from({ length: 300 }, (_, index) => `c${index}=1; Path=/`),
+        ...Array.from({ length: 150 }, (_, index) => `c${index}=1; Path=/`),
       ],
     },
     body: '<h1>Cookies</h1>',
