@@ -6,6 +6,8 @@ import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/p
 import { isEventStream } from './exchanges.ts'
 import type { Exchange } from './exchanges.ts'
 import { addHeader } from './header-names.ts'
+import { createMessageBuilder } from './message-builder.ts'
+import type { MessageBuilder } from './message-builder.ts'
 import type { HeaderBlock } from './request-headers.ts'
 import type { StreamsV2 } from './streams-v2.ts'
 import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from './upstream.ts'
@@ -14,8 +16,6 @@ import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from 
 const TAKEN_BYTES = 65_536
 /** For the device's answer to a close of its WebSocket. */
 const CLOSE_MS = 5_000
-/** One message of a WebSocket, put together from its pieces. */
-const MAX_MESSAGE_BYTES = 1_048_576
 
 const FAILURES: Partial<Record<ResetCode, StreamFailure>> = {
   [RESET.timeout]: 'device_timeout',
@@ -41,8 +41,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   #why: ResetCode = RESET.cancelled
   #withheld = 0
   #lastBuffered = 0
-  #pieces: Uint8Array[] = []
-  #pieceBytes = 0
+  #builder: MessageBuilder | null = null
 
   constructor(streams: StreamsV2, sink: StreamSink, now: number) {
     this.#streams = streams
@@ -70,7 +69,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   /** Tells the device to stop. */
   abandon(): void {
     this.mux?.reset(this.#why)
-    this.#pieces = []
+    this.#builder = null
   }
 
   cancel(): void {
@@ -102,7 +101,7 @@ export class StreamV2 implements Exchange, StreamHandler {
 
   #end(failure: StreamFailure, isOver: boolean, why: ResetCode = RESET.cancelled): void {
     this.#why = why
-    this.#pieces = []
+    this.#builder = null
     this.#streams.exchanges.fail(this, failure, this.now, isOver)
   }
 
@@ -141,14 +140,11 @@ export class StreamV2 implements Exchange, StreamHandler {
   message(bytes: Uint8Array, isBinary: boolean, isLast: boolean): void {
     if (!this.#isAwaited) return
     this.#streams.exchanges.heard(this, this.now)
-    this.#pieceBytes += bytes.length
-    if (this.#pieceBytes > MAX_MESSAGE_BYTES) return this.#breakOff(1009, 'message too big')
-    this.#pieces.push(bytes)
+    this.#builder ??= createMessageBuilder()
+    const message = this.#builder.add(bytes, isLast)
+    if (message === undefined) return this.#breakOff(1009, 'message too big')
     // A message longer than the window could never be completed without.
-    if (!isLast) return this.mux!.consumed(bytes.length)
-    const message = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces, this.#pieceBytes)
-    this.#pieces = []
-    this.#pieceBytes = 0
+    if (message === null) return this.mux!.consumed(bytes.length)
     this.#withheld += bytes.length
     this.sink.message(message, isBinary)
     this.giveCredit()

@@ -4,8 +4,8 @@ import type { ResetCode } from '@wmoc/protocol/v2/frames'
 import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import type { StreamFailure, StreamSink } from '#src/core/upstream.ts'
 import { failureOf, unpackResponse, unpackTrailers } from './head-codec.ts'
-import { createMessageBuilder } from './message-builder.ts'
-import type { MessageBuilder } from './message-builder.ts'
+import { createMessageBuilder } from '#src/core/message-builder.ts'
+import type { MessageBuilder } from '#src/core/message-builder.ts'
 
 /** While the user's connection holds more than this, the other shard gets no credit. */
 const USER_BUFFER_BYTES = 65_536

@@ -7,8 +7,8 @@ import { resetOf, unpackRequest, unpackTrailers } from './head-codec.ts'
 import { STREAM_WINDOW } from './link.ts'
 import type { PeerLink } from './link.ts'
 import type { LocalTunnel, LocalTunnels } from './local-tunnels.ts'
-import { createMessageBuilder } from './message-builder.ts'
-import type { MessageBuilder } from './message-builder.ts'
+import { createMessageBuilder } from '#src/core/message-builder.ts'
+import type { MessageBuilder } from '#src/core/message-builder.ts'
 import { ServedAnswer } from './served-answer.ts'
 
 /** Takes a stream of another shard; answers who listens to it. `endless`: where answers are kept that never end. */

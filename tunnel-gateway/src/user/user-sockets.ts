@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { MAX_MESSAGE_BYTES } from '#src/core/message-builder.ts'
 import type { UpgradeRequest } from './proxy.ts'
 
 export interface UserSockets {
@@ -9,8 +10,6 @@ export interface UserSockets {
   accept(upgrade: UpgradeRequest, subprotocol: string, begin: (socket: WebSocket) => void): void
 }
 
-/** One message of a user. */
-const MAX_MESSAGE_BYTES = 1_048_576
 const PING_MS = 30_000
 
 export function createUserSockets(): UserSockets {
