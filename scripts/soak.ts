@@ -6,6 +6,7 @@ import { openRemoteFleet } from './soak/remote-fleet.ts'
 import { killedText, rollingText } from './soak/report.ts'
 import { rollShards } from './soak/rolling.ts'
 import { openStage } from './soak/stage.ts'
+import { openWideFleet } from './soak/wide-fleet.ts'
 
 const HELP = `npm run soak -- [options]
 
@@ -15,7 +16,7 @@ Rolling restarts and kill -9 of a shard under load, on a platform of its own. Lo
   --devices N             of the rolling restart (default 500)
   --rate N                requests per second (default 200)
   --requests N            at least so many (default 100000)
-  --tunnels N             of kill -9 (default 10000; each takes two open files: ulimit -n 24000)
+  --tunnels N             of kill -9 (default 10000: gateways, fleets and ingresses need ulimit -n 12000)
   --quick                 60 devices, 50 requests/s, 2,000 requests; 300 tunnels
   --write                 into docs/resilience.md
   --help                  this text
@@ -70,7 +71,7 @@ async function rolling(): Promise<boolean> {
       })
       const text = rollingText(
         report,
-        `3 shards, each replaced twice, then restarted; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
+        `3 shards, every one replaced, replaced and restarted, and so on; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
         today,
       )
       console.log(`\n${text}\n`)
@@ -93,11 +94,7 @@ async function killed(): Promise<boolean> {
   const tunnels = count('tunnels', 10_000, 300)
   const stage = await openStage({ shards: 5, onDeath })
   try {
-    const fleet = await openRemoteFleet(
-      stage.state,
-      `ws://localhost:${stage.stack.port}/tunnel`,
-      await stage.provision(tunnels),
-    )
+    const fleet = await openWideFleet(stage, await stage.provision(tunnels))
     try {
       const startedAt = Date.now()
       await fleet.start(1_000)

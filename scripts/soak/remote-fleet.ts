@@ -54,17 +54,23 @@ export async function openRemoteFleet(
     closeCodes: () => ask('/close-codes'),
     cut: (controllerId) => ask(`/cut?id=${controllerId}`),
     freeze: (controllerId) => ask(`/freeze?id=${controllerId}`),
-    async online(timeoutMs, count = devices.length) {
-      const deadline = Date.now() + timeoutMs
-      for (;;) {
-        const online = (await fleet.report()).filter(({ isOnline }) => isOnline).length
-        if (online >= count) return
-        if (Date.now() > deadline)
-          throw new Error(`${online} of ${count} devices online after ${timeoutMs} ms`)
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      }
-    },
+    online: (timeoutMs, count) => whenOnline(fleet, timeoutMs, count),
     stop: () => child.stop(),
   }
   return fleet
+}
+
+/** Resolves when `count` of them (default: all) are online; rejects with how many are when `timeoutMs` pass. */
+export async function whenOnline(
+  fleet: RemoteFleet,
+  timeoutMs: number,
+  count = fleet.devices.length,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const online = (await fleet.report()).filter(({ isOnline }) => isOnline).length
+    if (online >= count) return
+    if (Date.now() > deadline) throw new Error(`${online} of ${count} devices online after ${timeoutMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
 }

@@ -13,7 +13,7 @@ export interface RollingOptions {
   readonly rounds: readonly ('replace' | 'restart')[]
   /** Load before, between and after. */
   readonly restMs: number
-  /** Goes on until so many requests were sent. */
+  /** The rounds begin anew until so many requests were sent. */
   readonly minRequests?: number
   readonly onStep?: (text: string) => void
 }
@@ -54,7 +54,8 @@ export async function rollShards(
   })
   const rounds: RoundReport[] = []
   await sleep(options.restMs)
-  for (const how of options.rounds) {
+  for (let turn = 0; turn < options.rounds.length || load.requests < (options.minRequests ?? 0); turn += 1) {
+    const how = options.rounds[turn % options.rounds.length]!
     const before = await fleet.report()
     const exitCodes: (number | null)[] = []
     let mostPerShard = 0
@@ -68,7 +69,6 @@ export async function rollShards(
     }
     rounds.push({ how, exitCodes, mostPerShard, reconnects: reconnects(before, await fleet.report()) })
   }
-  while (load.requests < (options.minRequests ?? 0)) await sleep(200)
   const report = await load.stop()
   const arrived = await fleet.arrived()
   return {

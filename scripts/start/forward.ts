@@ -37,6 +37,8 @@ export interface Destination {
   readonly targets: readonly Target[]
   /** This one could not be reached. */
   unreachable?(target: Target): void
+  /** A connection to this one is open, until the function answered is called. */
+  opened?(target: Target): () => void
 }
 
 /** Header lines for the next hop, as they came: name, value, name, value. */
@@ -201,6 +203,8 @@ export function forwardUpgrade(
     let isConnected = false
     opened.once('connect', () => {
       isConnected = true
+      const closed = destination.opened?.(target)
+      if (closed) opened.once('close', closed)
       opened.write(lines.join('\r\n'), 'latin1')
       opened.once('data', (answer) => {
         socket.write(answer)

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { freePort } from '@wmoc/testkit/free-port'
 import { sendRaw } from '@wmoc/testkit/http-raw'
@@ -50,7 +50,11 @@ async function startGateway(shard: string): Promise<Gateway> {
       socket.on('end', () => socket.end())
     } else {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
-      socket.end(shard)
+      if (request.url === '/tunnel?stay') {
+        socket.write(shard)
+        socket.on('end', () => socket.end())
+        socket.on('error', () => socket.destroy())
+      } else socket.end(shard)
     }
   })
   server.listen(0, '127.0.0.1')
@@ -109,6 +113,28 @@ suite('the ingress before three gateways', () => {
       assert.equal(await openTunnel(`?shard=${name}`), name)
     assert.match(await openTunnel('?shard=gateway-9'), /^gateway-[012]$/)
     assert.match(await openTunnel('?shard=%E0%A4%A'), /^gateway-[012]$/)
+  })
+
+  test('brings a tunnel that follows nobody to where the fewest are, and counts those that ended no more', async () => {
+    const open: Socket[] = []
+    const arrivals = async () => {
+      const socket = connect(ingress.port, '127.0.0.1')
+      open.push(socket)
+      socket.write(
+        'GET /tunnel?stay HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+      )
+      const [answer] = (await once(socket, 'data')) as [Buffer]
+      return answer.toString().slice(-'gateway-0'.length)
+    }
+    const first = [await arrivals(), await arrivals(), await arrivals()]
+    assert.deepEqual(first.toSorted(), ['gateway-0', 'gateway-1', 'gateway-2'])
+    for (let n = 0; n < 3; n += 1) await ask()
+    const closed = once(open[1]!, 'close')
+    open[1]!.destroy()
+    await closed
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.equal(await arrivals(), first[1])
+    for (const socket of open) socket.destroy()
   })
 
   test('sends nothing to a gateway that is not ready, and again when it is', async () => {

@@ -1,4 +1,7 @@
-/** Which gateway a request goes to: one that is ready, in turn; the one that is asked for by name, where it is ready. */
+/**
+ * Which gateway a request goes to: one that is ready, in turn. A tunnel goes to the one that is asked for by name, else to
+ * the one with the fewest: while shards are replaced one after the other, that is one that was replaced already.
+ */
 import { Agent, get } from 'node:http'
 import type { Destination, Target } from './forward.ts'
 
@@ -9,8 +12,10 @@ export interface GatewayTarget extends Target {
 }
 
 export interface GatewayPool {
-  /** All of them, the best first. */
-  choose(shard: string | null): Destination
+  /** All of them, the best for a request first. */
+  forRequest(): Destination
+  /** All of them, the best for a tunnel first; `shard`: the one that its device was told to go to. */
+  forTunnel(shard: string | null): Destination
   stop(): void
 }
 
@@ -22,6 +27,7 @@ export function createGatewayPool(targets: () => readonly GatewayTarget[]): Gate
   const agent = new Agent({ keepAlive: true })
   const unready = new WeakSet<Target>()
   const asked = new WeakSet<Target>()
+  const tunnels = new WeakMap<Target, number>()
   let turn = 0
 
   function poll(target: GatewayTarget): void {
@@ -49,16 +55,30 @@ export function createGatewayPool(targets: () => readonly GatewayTarget[]): Gate
   }, POLL_MS)
   timer.unref()
 
+  /** Those that are ready, each as often the first as the others. */
+  function readyInTurn(): GatewayTarget[] {
+    const ready = targets().filter((target) => !unready.has(target))
+    turn = (turn + 1) % Math.max(1, ready.length)
+    return [...ready.slice(turn), ...ready.slice(0, turn)]
+  }
+
+  const destination = (best: readonly GatewayTarget[]) => ({
+    targets: [...new Set([...best, ...targets()])],
+    unreachable: (target: Target) => void unready.add(target),
+  })
+
   return {
-    choose(shard) {
-      const list = targets()
-      const ready = list.filter((target) => !unready.has(target))
+    forRequest: () => destination(readyInTurn()),
+    forTunnel(shard) {
+      const tunnelsOf = (target: Target) => tunnels.get(target) ?? 0
+      const ready = readyInTurn().toSorted((a, b) => tunnelsOf(a) - tunnelsOf(b))
       const named = ready.filter((target) => target.shard === shard)
-      turn = (turn + 1) % Math.max(1, ready.length)
-      const inTurn = [...ready.slice(turn), ...ready.slice(0, turn)]
       return {
-        targets: [...new Set([...named, ...inTurn, ...list])],
-        unreachable: (target) => void unready.add(target),
+        ...destination([...named, ...ready]),
+        opened(target) {
+          tunnels.set(target, tunnelsOf(target) + 1)
+          return () => tunnels.set(target, tunnelsOf(target) - 1)
+        },
       }
     },
     stop() {

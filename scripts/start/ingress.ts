@@ -52,10 +52,7 @@ export function routeOf(host: string, url: string): Route | null {
   return INTERNAL.test(path) ? 'nowhere' : 'portal'
 }
 
-/** The shard that a device was told to go to. */
-function shardOf(url: string): string | null {
-  return url.startsWith('/tunnel?') ? new URLSearchParams(url.slice('/tunnel?'.length)).get('shard') : null
-}
+const TUNNEL = /^\/tunnel(?:\?(.*))?$/
 
 /** What is wrong with a request that Node's parser let through; null: nothing. */
 function flaw(request: IncomingMessage): { code: 'malformed' | 'method_not_allowed'; detail: string } | null {
@@ -81,8 +78,10 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
   let api: Destination | null = null
   let gateways: GatewayPool | null = null
 
-  const destination = (route: 'api' | 'gateway', url: string): Destination | null =>
-    route === 'api' ? api : (gateways?.choose(shardOf(url)) ?? null)
+  const gatewayFor = (url: string, pool: GatewayPool): Destination => {
+    const tunnel = TUNNEL.exec(url)
+    return tunnel ? pool.forTunnel(new URLSearchParams(tunnel[1]).get('shard')) : pool.forRequest()
+  }
 
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     const wrong = flaw(request)
@@ -98,14 +97,14 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
     if (route === 'nowhere') return refuse(response, appError('not_found'))
     if (!api) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
     if (route === 'portal') return options.portal(request, response)
-    forward(agent, request, response, destination(route, request.url!)!)
+    forward(agent, request, response, route === 'api' ? api : gatewayFor(request.url!, gateways!))
   }
   const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const wrong = flaw(request)
     const route = wrong ? null : routeOf(request.headers.host!, request.url!)
     if (wrong) refuseUpgrade(socket, appError(wrong.code, { detail: wrong.detail }))
     else if (route === 'gateway' && gateways)
-      forwardUpgrade(request, socket, head, destination(route, request.url!)!)
+      forwardUpgrade(request, socket, head, gatewayFor(request.url!, gateways))
     else
       refuseUpgrade(
         socket,
