@@ -34,6 +34,15 @@ suite('a collection in a quiet moment', () => {
     assert.equal(now.collections, 1)
   })
 
+  test('comes once after the start, however little there is', () => {
+    const { now, sample } = quietly()
+    now.heap = 5 * MIB
+    sample(3)
+    assert.equal(now.collections, 0)
+    sample(1)
+    assert.equal(now.collections, 1)
+  })
+
   test('comes again only when the heap has grown again', () => {
     const { now, sample } = quietly()
     now.heap = 200 * MIB

@@ -25,11 +25,11 @@ const WORTH_BYTES = 8 * 1_048_576
 /** Between two collections, in samples. */
 const PAUSE_SAMPLES = 5
 
-/** Looks through the heap after some quiet seconds, if it has grown by 8 MiB since the last time. */
+/** Looks through the heap after some quiet seconds: what the start left, then when it has grown by 8 MiB since the last time. */
 export function createQuietCollection(ports: QuietPorts = ofProcess()): QuietCollection {
   let quiet = 0
   let pause = 0
-  let collectedBytes = ports.heapBytes()
+  let collectedBytes = 0
   return {
     sample() {
       quiet = ports.busy() < QUIET_BELOW ? quiet + 1 : 0
@@ -52,6 +52,6 @@ function ofProcess(): QuietPorts {
       return utilization
     },
     heapBytes: () => process.memoryUsage().heapUsed,
-    collect: () => collect({ type: 'major' }),
+    collect: () => collect({ type: 'major', flavor: 'last-resort' }),
   }
 }
