@@ -38,6 +38,8 @@ export interface Measurement {
   readonly maxMs: number
   /** CPU time of the processes in the middle; null: there are none. */
   readonly cpuPerRequestUs: number | null
+  /** Of the round with the least: what else a machine does only adds. */
+  readonly cpuLowestUs: number | null
   readonly generatorCpu: number
   readonly failures: number
   /** What failed, in words; empty: nothing. */
@@ -60,6 +62,7 @@ export async function measure(subject: Subject, options: LoadOptions): Promise<M
   await load.ended
   const figures = JSON.parse(line) as LoadFigures
   const { requests, seconds, p50Ms, p99Ms, maxMs, generatorCpu } = figures
+  const cpuPerRequestUs = subject.serverPids.length === 0 ? null : cpuUs / requests
   return {
     subject: subject.name,
     connections: plan.connections,
@@ -67,7 +70,8 @@ export async function measure(subject: Subject, options: LoadOptions): Promise<M
     p50Ms,
     p99Ms,
     maxMs,
-    cpuPerRequestUs: subject.serverPids.length === 0 ? null : cpuUs / requests,
+    cpuPerRequestUs,
+    cpuLowestUs: cpuPerRequestUs,
     generatorCpu,
     failures: Object.values(figures.failures).reduce((sum, count) => sum + count, 0),
     reasons: Object.entries(figures.failures)
@@ -133,6 +137,10 @@ export function summarise(
         maxMs: middle((one) => one.maxMs),
         cpuPerRequestUs:
           group[0]!.cpuPerRequestUs === null ? null : middle((one) => one.cpuPerRequestUs ?? 0),
+        cpuLowestUs:
+          group[0]!.cpuLowestUs === null
+            ? null
+            : Math.min(...group.map((one) => one.cpuLowestUs ?? Infinity)),
         generatorCpu: middle((one) => one.generatorCpu),
         failures: group.reduce((sum, one) => sum + one.failures, 0),
         reasons: group.flatMap(({ reasons }) => reasons || []).join(', '),

@@ -15,6 +15,7 @@ const run = (subject: string, requestsPerSecond: number, failures = 0): Measurem
   p99Ms: 2,
   maxMs: 3,
   cpuPerRequestUs: subject === 'peer' ? 25 : 50,
+  cpuLowestUs: requestsPerSecond / 25,
   generatorCpu: 0.4,
   failures,
   reasons: failures === 0 ? '' : `${failures} × status 503`,
@@ -50,8 +51,12 @@ test('sums rounds up as their medians, in the order of the subjects, and never h
 })
 
 test('sets the CPU of every subject beside ours', () => {
-  const ratios = loadRows(summarise(measurements, subjects)).map((row) => row[6])
-  assert.deepEqual(ratios, ['1.00 ×', '0.50 ×'])
+  const rows = loadRows(summarise(measurements, subjects))
+  assert.deepEqual(
+    rows.map((row) => row[7]),
+    ['1.00 ×', '0.50 ×'],
+  )
+  assert.equal(rows[0]![6], '36', 'the round with the least')
 })
 
 test('aligns every line of a table', () => {

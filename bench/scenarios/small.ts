@@ -13,6 +13,7 @@ export const LOAD_HEADINGS = [
   'p50 ms',
   'p99 ms',
   'CPU µs/req',
+  'lowest',
   'CPU to WMOC v2',
   'failed',
 ] as const
@@ -55,6 +56,7 @@ export function loadRows(found: readonly Measurement[]): Cell[][] {
       one.p50Ms.toFixed(2),
       one.p99Ms.toFixed(2),
       one.cpuPerRequestUs?.toFixed(0) ?? null,
+      one.cpuLowestUs?.toFixed(0) ?? null,
       own?.cpuPerRequestUs && one.cpuPerRequestUs
         ? `${(one.cpuPerRequestUs / own.cpuPerRequestUs).toFixed(2)} ×`
         : null,
