@@ -2,28 +2,26 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { playChaos } from '../scripts/soak/chaos.ts'
-import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
+import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
 import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
-import { openStage } from '../scripts/soak/stage.ts'
 import type { Stage } from '../scripts/soak/stage.ts'
 
 suite('faults at random', { timeout: 240_000 }, () => {
+  let opened: FleetStage | undefined
   let stage: Stage
   let fleet: RemoteFleet
 
   before(async () => {
-    stage = await openStage({
+    opened = await openFleetStage({
       shards: 3,
+      devices: 40,
       gatewayEnv: { DRAIN_WINDOW_MS: '300', DRAIN_DEADLINE_MS: '2000' },
     })
-    const url = `ws://localhost:${stage.stack.port}/tunnel`
-    fleet = await openRemoteFleet(stage.state, url, await stage.provision(40))
-    await fleet.start(100)
-    await fleet.online(60_000)
+    ;({ stage, fleet } = opened)
   })
   after(async () => {
-    await fleet?.stop()
-    await stage?.stop()
+    await opened?.stop()
   })
 
   test('break no promise: no wrong device, no POST twice, and all is well again after each', async () => {

@@ -1,30 +1,28 @@
 /** A connection that stops carrying anything without being closed: found by the heartbeat, and nobody hangs meanwhile. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
+import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
 import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
-import { openStage } from '../scripts/soak/stage.ts'
 import type { Stage } from '../scripts/soak/stage.ts'
 import { eventually } from './support/stack.ts'
 
 suite('a half-open tunnel', { timeout: 120_000 }, () => {
+  let opened: FleetStage | undefined
   let stage: Stage
   let fleet: RemoteFleet
 
   before(async () => {
     // A tenth of the usual times.
-    stage = await openStage({
+    opened = await openFleetStage({
       shards: 2,
+      devices: 8,
       gatewayEnv: { HEARTBEAT_MS: '2500', FIRST_BYTE_TIMEOUT_MS: '3000' },
     })
-    const url = `ws://localhost:${stage.stack.port}/tunnel`
-    fleet = await openRemoteFleet(stage.state, url, await stage.provision(8))
-    await fleet.start(100)
-    await fleet.online(60_000)
+    ;({ stage, fleet } = opened)
   })
   after(async () => {
-    await fleet?.stop()
-    await stage?.stop()
+    await opened?.stop()
   })
 
   async function tunnels(): Promise<number> {

@@ -1,32 +1,30 @@
 /** Three shards, each replaced and each restarted, while people work: nobody notices. The long form is `npm run soak`. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
+import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
 import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
 import { rollShards } from '../scripts/soak/rolling.ts'
-import { openStage } from '../scripts/soak/stage.ts'
 import type { Stage } from '../scripts/soak/stage.ts'
 
 suite('a rolling restart of three shards under load', { timeout: 280_000 }, () => {
+  let opened: FleetStage | undefined
   let stage: Stage
   let fleet: RemoteFleet
 
   before(async () => {
-    stage = await openStage({
+    opened = await openFleetStage({
       shards: 3,
+      devices: 60,
       gatewayEnv: { DRAIN_WINDOW_MS: '500', DRAIN_DEADLINE_MS: '6000' },
       onDeath: (error) => {
         throw error
       },
     })
-    const url = `ws://localhost:${stage.stack.port}/tunnel`
-    fleet = await openRemoteFleet(stage.state, url, await stage.provision(60))
-    await fleet.start(100)
-    await fleet.online(60_000)
+    ;({ stage, fleet } = opened)
   })
   after(async () => {
-    await fleet?.stop()
-    await stage?.stop()
+    await opened?.stop()
   })
 
   for (const how of ['replace', 'restart'] as const) {

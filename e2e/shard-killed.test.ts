@@ -2,25 +2,22 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { killShard } from '../scripts/soak/killed.ts'
-import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
+import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
 import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
-import { openStage } from '../scripts/soak/stage.ts'
 import type { Stage } from '../scripts/soak/stage.ts'
 
 suite('kill -9 of a shard', { timeout: 180_000 }, () => {
+  let opened: FleetStage | undefined
   let stage: Stage
   let fleet: RemoteFleet
 
   before(async () => {
-    stage = await openStage({ shards: 3 })
-    const url = `ws://localhost:${stage.stack.port}/tunnel`
-    fleet = await openRemoteFleet(stage.state, url, await stage.provision(90))
-    await fleet.start(100)
-    await fleet.online(60_000)
+    opened = await openFleetStage({ shards: 3, devices: 90 })
+    ;({ stage, fleet } = opened)
   })
   after(async () => {
-    await fleet?.stop()
-    await stage?.stop()
+    await opened?.stop()
   })
 
   test('F5: its controllers are back, requests that met neither it nor them are all answered', async () => {

@@ -4,25 +4,22 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FleetDevice } from '../scripts/soak/fleet.ts'
 import { startLoad } from '../scripts/soak/load.ts'
-import { openRemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
+import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
 import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
-import { openStage } from '../scripts/soak/stage.ts'
 import type { Stage } from '../scripts/soak/stage.ts'
 
 suite('the shared store', { timeout: 180_000 }, () => {
+  let opened: FleetStage | undefined
   let stage: Stage
   let fleet: RemoteFleet
 
   before(async () => {
-    stage = await openStage({ shards: 3 })
-    const url = `ws://localhost:${stage.stack.port}/tunnel`
-    fleet = await openRemoteFleet(stage.state, url, await stage.provision(30))
-    await fleet.start(100)
-    await fleet.online(60_000)
+    opened = await openFleetStage({ shards: 3, devices: 30 })
+    ;({ stage, fleet } = opened)
   })
   after(async () => {
-    await fleet?.stop()
-    await stage?.stop()
+    await opened?.stop()
   })
 
   /** Requests for these controllers through every shard, meanwhile. */

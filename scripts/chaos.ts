@@ -5,9 +5,8 @@ import { playChaos } from './soak/chaos.ts'
 import { FAULTS } from './soak/faults.ts'
 import type { FaultName } from './soak/faults.ts'
 import { writeSection } from './soak/page.ts'
-import { openRemoteFleet } from './soak/remote-fleet.ts'
 import { chaosText } from './soak/report.ts'
-import { openStage } from './soak/stage.ts'
+import { openFleetStage } from './soak/fleet-stage.ts'
 
 const HELP = `npm run chaos -- [options]
 
@@ -39,43 +38,34 @@ const step = (text: string) => console.log(`${(performance.now() / 1000).toFixed
 async function main(): Promise<boolean> {
   const seed = values.seed === undefined ? randomInt(1, 2 ** 31) : Number(values.seed)
   const only = values.only?.split(',').filter((name): name is FaultName => name in FAULTS)
-  const stage = await openStage({
+  const { stage, fleet, stop } = await openFleetStage({
     shards: 3,
+    devices: Number(values.devices),
+    timeoutMs: 120_000,
     gatewayEnv: { DRAIN_WINDOW_MS: '1000', DRAIN_DEADLINE_MS: '5000' },
     onDeath: (error) => {
       throw error
     },
   })
   try {
-    const fleet = await openRemoteFleet(
-      stage.state,
-      `ws://localhost:${stage.stack.port}/tunnel`,
-      await stage.provision(Number(values.devices)),
+    step(`seed ${seed}, ${values.devices} devices online`)
+    const report = await playChaos(stage, fleet, {
+      seed,
+      count: Number(values.faults),
+      perSecond: Number(values.rate),
+      ...(only ? { only } : {}),
+      onStep: step,
+    })
+    const text = chaosText(
+      report,
+      `3 shards, ${values.devices} devices, ${values.rate} requests/s through the ingress.`,
+      new Date().toISOString().slice(0, 10),
     )
-    try {
-      await fleet.start(100)
-      await fleet.online(120_000)
-      step(`seed ${seed}, ${values.devices} devices online`)
-      const report = await playChaos(stage, fleet, {
-        seed,
-        count: Number(values.faults),
-        perSecond: Number(values.rate),
-        ...(only ? { only } : {}),
-        onStep: step,
-      })
-      const text = chaosText(
-        report,
-        `3 shards, ${values.devices} devices, ${values.rate} requests/s through the ingress.`,
-        new Date().toISOString().slice(0, 10),
-      )
-      console.log(`\n${text}\n`)
-      if (values.write) writeSection('chaos', text)
-      return report.broken.length === 0
-    } finally {
-      await fleet.stop()
-    }
+    console.log(`\n${text}\n`)
+    if (values.write) writeSection('chaos', text)
+    return report.broken.length === 0
   } finally {
-    await stage.stop()
+    await stop()
   }
 }
 

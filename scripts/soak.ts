@@ -1,8 +1,8 @@
 /** `npm run soak`: see `--help`. */
 import { parseArgs } from 'node:util'
+import { openFleetStage } from './soak/fleet-stage.ts'
 import { killShard } from './soak/killed.ts'
 import { writeSection } from './soak/page.ts'
-import { openRemoteFleet } from './soak/remote-fleet.ts'
 import { killedText, rollingText } from './soak/report.ts'
 import { rollShards } from './soak/rolling.ts'
 import { openStage } from './soak/stage.ts'
@@ -47,46 +47,38 @@ const onDeath = (error: Error) => {
 async function rolling(): Promise<boolean> {
   const devices = count('devices', 500, 60)
   const perSecond = count('rate', 200, 50)
-  const stage = await openStage({
+  const { stage, fleet, stop } = await openFleetStage({
     shards: 3,
+    devices,
+    perSecond: 200,
+    timeoutMs: 120_000,
     gatewayEnv: { DRAIN_WINDOW_MS: '5000', DRAIN_DEADLINE_MS: '10000' },
     onDeath,
   })
   try {
-    const fleet = await openRemoteFleet(
-      stage.state,
-      `ws://localhost:${stage.stack.port}/tunnel`,
-      await stage.provision(devices),
+    step(`${devices} devices online`)
+    const report = await rollShards(stage, fleet, {
+      load: { perSecond, streams: 10, sockets: 10, uploads: 10 },
+      rounds: ['replace', 'replace', 'restart'],
+      restMs: values.quick ? 1_000 : 10_000,
+      minRequests: count('requests', 100_000, 2_000),
+      onStep: step,
+    })
+    const text = rollingText(
+      report,
+      `3 shards, every one replaced, replaced and restarted, and so on; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
+      today,
     )
-    try {
-      await fleet.start(200)
-      await fleet.online(120_000)
-      step(`${devices} devices online`)
-      const report = await rollShards(stage, fleet, {
-        load: { perSecond, streams: 10, sockets: 10, uploads: 10 },
-        rounds: ['replace', 'replace', 'restart'],
-        restMs: values.quick ? 1_000 : 10_000,
-        minRequests: count('requests', 100_000, 2_000),
-        onStep: step,
-      })
-      const text = rollingText(
-        report,
-        `3 shards, every one replaced, replaced and restarted, and so on; ${devices} devices, ${perSecond} requests/s (two in five POST), 10 event streams, 10 WebSockets, 10 slow uploads at a time.`,
-        today,
-      )
-      console.log(`\n${text}\n`)
-      for (const failure of report.load.failures.slice(0, 20)) console.log(failure)
-      for (const users of [report.load.streams, report.load.sockets, report.load.uploads])
-        for (const problem of users.problems) console.log(problem)
-      if (values.write) writeSection('rolling', text)
-      const { load } = report
-      const broken = load.failed + load.streams.cut + load.sockets.cut + load.uploads.cut
-      return broken + report.repeated.length + report.lost.length + report.invariants.length === 0
-    } finally {
-      await fleet.stop()
-    }
+    console.log(`\n${text}\n`)
+    for (const failure of report.load.failures.slice(0, 20)) console.log(failure)
+    for (const users of [report.load.streams, report.load.sockets, report.load.uploads])
+      for (const problem of users.problems) console.log(problem)
+    if (values.write) writeSection('rolling', text)
+    const { load } = report
+    const broken = load.failed + load.streams.cut + load.sockets.cut + load.uploads.cut
+    return broken + report.repeated.length + report.lost.length + report.invariants.length === 0
   } finally {
-    await stage.stop()
+    await stop()
   }
 }
 
