@@ -8,7 +8,9 @@ import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
 import { createDependencies } from './admin/dependencies.ts'
+import { createOperations } from './admin/operations.ts'
 import { createStatus } from './admin/status.ts'
+import { createTotals } from './admin/totals.ts'
 import type { Membership } from './cluster/members.ts'
 import { createMembership } from './cluster/membership.ts'
 import { createClusterMetrics } from './cluster/metrics.ts'
@@ -46,6 +48,7 @@ import type { Peers } from './peer/peers.ts'
 import { createPressure } from './pressure.ts'
 import { createQuietCollection } from './quiet-collection.ts'
 import { createPublicServer } from './server.ts'
+import manifest from '../package.json' with { type: 'json' }
 import { unmaskByWords } from './unmask.ts'
 import { createCookieJars } from './user/cookie-jar.ts'
 import { createUserListener } from './user/listener.ts'
@@ -267,6 +270,8 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   const upkeep = createUpkeep({ directory, hub, proxy, claims, commands, reporter, log })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
   const status = createStatus({
+    version: manifest.version,
+    totals: createTotals(metrics),
     dependencies,
     hub,
     connections,
@@ -282,7 +287,13 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     metrics: registry,
     checks: { store: dependencies.check('store'), api: dependencies.check('api') },
     isReady: () => server.port > 0 && !drain.isDraining() && !pressure.isHigh() && !crowd.isHigh(),
-    extra: status,
+    extra: createOperations({
+      status,
+      drain,
+      hub,
+      membership,
+      presence: async (controllerId) => (await store.getPresence([controllerId]))[0] ?? null,
+    }),
   })
   metrics.watch({
     tunnels() {
@@ -366,7 +377,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   lifecycle.add('peers', { start: () => peers.start(), stop: () => peers.stop() })
   lifecycle.add('listener', { start: () => server.start(), stop: () => server.stop(), stopTimeoutMs: 3_000 })
   lifecycle.add('tunnels', {
-    stop: () => drain.begin(),
+    stop: () => drain.end(),
     stopTimeoutMs: config.DRAIN_SETTLE_MS + config.DRAIN_WINDOW_MS + config.DRAIN_DEADLINE_MS + 5_000,
   })
 

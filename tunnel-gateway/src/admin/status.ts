@@ -1,5 +1,4 @@
-/** `GET /status` for operators: figures of this shard and whether its books are in order. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** What `GET /status` says to operators: figures of this shard and whether its books are in order. */
 import type { Membership } from '#src/cluster/members.ts'
 import type { Admission } from '#src/core/admission.ts'
 import type { Hub } from '#src/core/hub.ts'
@@ -8,12 +7,16 @@ import type { Connections } from '#src/device/connections.ts'
 import type { Tunnel } from '#src/device/tunnel.ts'
 import type { Drain } from '#src/drain.ts'
 import type { Dependencies } from './dependencies.ts'
+import type { ReadTotals } from './totals.ts'
 
 /** Where the books of a part are not in order, in words; empty when all is well. */
 export type Invariants = () => readonly string[]
 
-/** Answers `/status` and `POST /drain`; false for everything else. */
+/** Makes the status of this moment. */
 export function createStatus(parts: {
+  /** Of the gateway's package. */
+  readonly version: string
+  readonly totals: ReadTotals
   membership: Membership
   hub: Hub<Tunnel>
   connections: Connections
@@ -23,7 +26,8 @@ export function createStatus(parts: {
   dependencies: Dependencies
   /** Of the parts besides tunnels, by what they say of themselves. */
   more: { readonly status: () => Readonly<Record<string, unknown>>; readonly invariants: Invariants }
-}): (request: IncomingMessage, response: ServerResponse) => boolean {
+}): () => Promise<Readonly<Record<string, unknown>>> {
+  const startedAt = new Date().toISOString()
   const { hub, connections, admission, claims, drain, membership } = parts
 
   function ring() {
@@ -40,7 +44,8 @@ export function createStatus(parts: {
     }
   }
 
-  function status() {
+  return async () => {
+    const totals = await parts.totals()
     let inFlight = 0
     let queued = 0
     const byDialect: Record<string, number> = {}
@@ -52,10 +57,13 @@ export function createStatus(parts: {
       invariants.push(...tunnel.invariants())
     }
     const { shard, instance, state } = membership.self
+    const drainedAt = drain.drainedAt()
     return {
       shard,
       instance,
       state,
+      version: parts.version,
+      startedAt,
       ring: ring(),
       tunnels: hub.size,
       byDialect,
@@ -65,22 +73,13 @@ export function createStatus(parts: {
       inFlight,
       queued,
       isDraining: drain.isDraining(),
+      isEnding: drain.isFinal(),
       drain: drain.progress(),
+      drainedAt: drainedAt === null ? null : new Date(drainedAt).toISOString(),
+      totals,
       dependencies: { store: parts.dependencies.isUp('store'), api: parts.dependencies.isUp('api') },
       ...parts.more.status(),
       invariants: [...new Set(invariants)],
     }
-  }
-
-  return (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0]
-    if (path === '/drain' && request.method === 'POST') void drain.begin()
-    else if (path !== '/status' || request.method !== 'GET') return false
-    response.writeHead(path === '/drain' ? 202 : 200, {
-      'content-type': 'application/json',
-      'cache-control': 'no-store',
-    })
-    response.end(JSON.stringify(status()))
-    return true
   }
 }

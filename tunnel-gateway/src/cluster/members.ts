@@ -39,4 +39,6 @@ export interface Membership {
   onChange(listener: () => void): () => void
   /** From now on the others see this shard as draining. */
   leaveRing(): Promise<void>
+  /** Takes `leaveRing` back. */
+  rejoinRing(): Promise<void>
 }

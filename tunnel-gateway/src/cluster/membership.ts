@@ -157,6 +157,14 @@ export function createMembership(options: MembershipOptions): ClusterMembership 
     shown = showing
     for (const listener of listeners) listener()
   }
+
+  async function show(next: Member['state']): Promise<void> {
+    state = next
+    changed()
+    await inTurn(keep)
+    await tell('changed')
+  }
+
   async function tell(kind: Notice['kind']): Promise<void> {
     await store.publish(CHANNEL, JSON.stringify({ kind, instance } satisfies Notice)).catch(() => undefined)
   }
@@ -192,12 +200,8 @@ export function createMembership(options: MembershipOptions): ClusterMembership 
       return () => void listeners.delete(listener)
     },
     onStoreLost: (listener) => void lostListeners.add(listener),
-    async leaveRing() {
-      state = 'draining'
-      changed()
-      await inTurn(keep)
-      await tell('changed')
-    },
+    leaveRing: () => show('draining'),
+    rejoinRing: () => show('serving'),
     async start() {
       void store.subscribe(CHANNEL, heard).then((end) => {
         if (isStopped) void end()

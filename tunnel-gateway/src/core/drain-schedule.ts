@@ -18,20 +18,23 @@ const JITTER_MS = 250
  * this one ends go first: nobody notices. The others follow one at a time, and come back at once, because requests wait
  * for them.
  * @param random Uniform in [0, 1).
+ * @param everyMs Between two tunnels at least, whichever they are; the window must have room for all.
  */
 export function planDrain<T>(
   tunnels: Iterable<T>,
   hasOverlap: (tunnel: T) => boolean,
   windowMs: number,
   random: () => number,
+  everyMs = 0,
 ): GoAwayPlan<T>[] {
   const overlapping: T[] = []
   const others: T[] = []
   for (const tunnel of tunnels) (hasOverlap(tunnel) ? overlapping : others).push(tunnel)
   const evenMs = windowMs / Math.max(1, overlapping.length + others.length)
-  const overlapEveryMs = Math.min(OVERLAP_EVERY_MS, evenMs)
+  const overlapEveryMs = Math.max(everyMs, Math.min(OVERLAP_EVERY_MS, evenMs))
   const othersFrom = overlapping.length * overlapEveryMs
-  const othersEveryMs = Math.min(OTHERS_EVERY_MS, (windowMs - othersFrom) / Math.max(1, others.length))
+  const othersWithinMs = (windowMs - othersFrom) / Math.max(1, others.length)
+  const othersEveryMs = Math.max(everyMs, Math.min(OTHERS_EVERY_MS, othersWithinMs))
   return [
     ...overlapping.map((tunnel, at) => ({
       tunnel,
