@@ -72,6 +72,16 @@ export const apiConfig = defineConfig({
       description: 'Key of what is encrypted at rest, 32 bytes in base64',
       secret: true,
     },
+    ALERTMANAGER_TOKEN: {
+      schema: secret.optional().transform((value) => value ?? null),
+      description: 'What Alertmanager shows to /api/integrations/alertmanager; empty: alerts are not taken',
+      secret: true,
+    },
+    ALERTMANAGER_WORKSPACE_OWNER: {
+      schema: optionalText,
+      description:
+        "E-mail of the person whose workspace's admins are told of alerts; empty: the oldest workspace",
+    },
     REGISTRATION_OPEN: { schema: flag(true), description: 'Whether anybody may make an account' },
     SMTP_URL: {
       schema: optionalText,

@@ -2,6 +2,8 @@
 import type { Kernel, Module } from './kernel/module.ts'
 import type { RateLimiter } from './kernel/rate-limit.ts'
 import type { SecretBox } from './kernel/secrets.ts'
+import { alerts } from './modules/alerts/contract.ts'
+import { createAlertsModule } from './modules/alerts/module.ts'
 import { auth } from './modules/auth/contract.ts'
 import { createAuthModule } from './modules/auth/module.ts'
 import type { AuthModule } from './modules/auth/module.ts'
@@ -23,7 +25,7 @@ import { createEmailChannel } from './providers/mail/email-channel.ts'
 import type { Mailer } from './providers/mail/mailer.ts'
 
 /** The public API by module, for the reference, the client and the tests. */
-export const CONTRACTS = { system, auth, controllers, commands, telemetry, notifications, events } as const
+export const CONTRACTS = { system, auth, controllers, commands, telemetry, notifications, alerts, events } as const
 
 export interface Modules {
   readonly auth: AuthModule
@@ -67,6 +69,7 @@ export function createModules(
       orders,
       measures,
       notices,
+      createAlertsModule(kernel, notices),
       stream,
       createGatewayLinkModule(fleet, orders),
     ],

@@ -258,6 +258,8 @@ export const en = {
     },
     command_failed: { title: '{name}: {command} failed', message: 'The controller said: {reason}' },
     command_expired: { title: '{name}: {command} expired', message: 'It was not done in the time it had.' },
+    alert_firing: { title: 'Alert {alert} ({severity})', message: '{description}' },
+    alert_resolved: { title: 'Alert {alert} is over', message: 'It was: {summary}' },
   },
   noticeType: {
     controller_claimed: 'A controller was added',
@@ -265,6 +267,8 @@ export const en = {
     controller_offline: 'A controller went offline',
     controller_auth_failed: 'A wrong secret was used',
     command_failed: 'A command failed',
+    alert_firing: 'The platform raised an alert',
+    alert_resolved: 'An alert of the platform is over',
   },
   notifications: {
     title: 'Notifications',

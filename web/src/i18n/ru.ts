@@ -275,6 +275,8 @@ export const ru: Messages = {
       title: '{name}: срок команды {command} истёк',
       message: 'Она не была выполнена вовремя.',
     },
+    alert_firing: { title: 'Тревога {alert} ({severity})', message: 'Что случилось: {description}' },
+    alert_resolved: { title: 'Тревога {alert} снята', message: 'Было: {summary}' },
   },
   noticeType: {
     controller_claimed: 'Контроллер добавлен',
@@ -282,6 +284,8 @@ export const ru: Messages = {
     controller_offline: 'Контроллер пропал из сети',
     controller_auth_failed: 'Предъявлен неверный секрет',
     command_failed: 'Команда не выполнена',
+    alert_firing: 'Платформа подняла тревогу',
+    alert_resolved: 'Тревога платформы снята',
   },
   notifications: {
     title: 'Уведомления',

@@ -11,8 +11,13 @@ export function textKey({ type, data }: Pick<Notification, 'type' | 'data'>): st
 
 /** What the text names; null when the notification doesn't say whom it is about. */
 export function textFacts({ data }: Pick<Notification, 'data'>): Record<string, string> | null {
-  if (typeof data.controllerName !== 'string') return null
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : '–')
+  if (typeof data.alertName === 'string') {
+    const summary = text(data.summary)
+    const description = data.description ? text(data.description) : summary
+    return { alert: data.alertName, severity: text(data.severity), summary, description }
+  }
+  if (typeof data.controllerName !== 'string') return null
   return {
     name: data.controllerName,
     address: text(data.remoteAddress),

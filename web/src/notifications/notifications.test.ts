@@ -22,6 +22,13 @@ test('a notification without a name is shown as the server wrote it', () => {
   })
 })
 
+test('an alert is told by its description, or by its summary where there is none', () => {
+  const data = { alertName: 'WMOCShardDown', severity: 'critical', summary: 'A shard is down.' }
+  const facts = { alert: 'WMOCShardDown', severity: 'critical', summary: 'A shard is down.' }
+  assert.deepEqual(textFacts({ data }), { ...facts, description: 'A shard is down.' })
+  assert.equal(textFacts({ data: { ...data, description: 'It is away.' } })?.['description'], 'It is away.')
+})
+
 test('quiet hours switched off keep their times in the form', () => {
   const form = {
     types: [],

@@ -8,6 +8,8 @@ export const NOTIFICATION_TYPES = [
   'controller_offline',
   'controller_auth_failed',
   'command_failed',
+  'alert_firing',
+  'alert_resolved',
 ] as const
 export const NotificationType = z.enum(NOTIFICATION_TYPES)
 export type NotificationType = z.infer<typeof NotificationType>

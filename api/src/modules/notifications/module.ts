@@ -7,12 +7,14 @@ import { createDelivery, DELIVER_JOB, DeliverJob } from './deliver.ts'
 import { subscribeToEvents } from './events.ts'
 import { defineNotificationModels } from './model.ts'
 import { createNotify } from './notify.ts'
+import type { Notify } from './notify.ts'
 import { notificationsRoutes } from './routes.ts'
 import { createNotificationsService, type NotificationsService } from './service.ts'
 import { createWatch, PRESENCE_JOB, PresenceJob } from './watch.ts'
 
 export interface NotificationsModule extends Module {
   readonly service: NotificationsService
+  readonly notify: Notify
 }
 
 /** What people are told, in the portal and by the channels given. */
@@ -37,5 +39,6 @@ export function createNotificationsModule(
       })
     },
     service,
+    notify,
   }
 }

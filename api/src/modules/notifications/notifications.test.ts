@@ -489,6 +489,7 @@ suite('delivery', { timeout: 120_000 }, () => {
     assert.deepEqual((await module.service.preferences(owner.userId)).channels.email.types, [
       'controller_offline',
       'controller_auth_failed',
+      'alert_firing',
     ])
   })
 })

@@ -15,7 +15,7 @@ export interface News {
   readonly workspaceId: string
   readonly type: NotificationType
   /** Without the controller's name: it is read when the news is told. */
-  readonly facts: Omit<Facts, 'controllerName'> & { readonly [key: string]: string }
+  readonly facts: Omit<Facts, 'controllerName'>
   /** The same news, told again, makes nothing new. */
   readonly dedupeKey: string
 }
@@ -23,8 +23,9 @@ export interface News {
 export type Notify = (news: News, transaction: Transaction) => Promise<void>
 
 /**
- * Tells news to everybody in the workspace who may act on the controller: a notification each, and its deliveries by
- * the channels they chose, all in the caller's transaction. Nothing is told of a controller that was deleted.
+ * Tells news of a controller to everybody in the workspace who may act on it, and news of the platform to those who
+ * manage the workspace: a notification each, and its deliveries by the channels they chose, all in the caller's
+ * transaction. Nothing is told of a controller that was deleted.
  */
 export function createNotify(
   { db, clock, events, jobs }: Pick<Kernel, 'db' | 'clock' | 'events' | 'jobs'>,
@@ -82,11 +83,14 @@ export function createNotify(
   }
 
   return async (news, transaction) => {
-    const controllerName = await audience.controllerName(news.facts.controllerId, transaction)
+    const { controllerId } = news.facts
+    const controllerName = controllerId && (await audience.controllerName(controllerId, transaction))
     if (controllerName === null) return
-    const people = await audience.ofWorkspace(news.workspaceId, transaction)
+    const permission = controllerId ? 'controllers.command' : 'workspace.manage'
+    const people = await audience.ofWorkspace(news.workspaceId, permission, transaction)
     if (people.length === 0) return
-    const created = await store(news, { ...news.facts, controllerName }, people, transaction)
+    const facts = controllerName === undefined ? news.facts : { ...news.facts, controllerName }
+    const created = await store(news, facts, people, transaction)
     for (const { id, userId } of created) {
       await events.emit(
         {

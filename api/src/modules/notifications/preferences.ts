@@ -6,7 +6,7 @@ type Channels = Preferences['channels']
 
 /** Until a person chooses: what needs somebody to act is mailed, at any hour. */
 const DEFAULTS: Channels = {
-  email: { types: ['controller_offline', 'controller_auth_failed'], quietHours: null },
+  email: { types: ['controller_offline', 'controller_auth_failed', 'alert_firing'], quietHours: null },
 }
 
 /** What each of these people wants by which channel. */

@@ -3,11 +3,18 @@ import type { NotificationType } from '../contract.ts'
 
 /** What a notification is about; which fields are there depends on its type. */
 export interface Facts {
-  readonly controllerId: string
-  readonly controllerName: string
+  readonly controllerId?: string
+  readonly controllerName?: string
   readonly remoteAddress?: string
+  readonly commandId?: string
   readonly commandName?: string
   readonly reason?: string
+  readonly since?: string
+  readonly alertName?: string
+  readonly severity?: string
+  readonly summary?: string
+  readonly description?: string
+  readonly runbookUrl?: string
 }
 
 interface Text {
@@ -15,7 +22,19 @@ interface Text {
   readonly message: string
 }
 
-type Template = (facts: Facts) => Text
+/** What texts name; empty where nobody said it. */
+const NAMED = [
+  'controllerName',
+  'remoteAddress',
+  'commandName',
+  'reason',
+  'alertName',
+  'severity',
+  'summary',
+  'description',
+] as const
+
+type Template = (facts: Readonly<Record<(typeof NAMED)[number], string>>) => Text
 
 const EN: Record<NotificationType, Template> = {
   controller_claimed: ({ controllerName }) => ({
@@ -48,6 +67,14 @@ const EN: Record<NotificationType, Template> = {
       reason === 'expired'
         ? `The command "${commandName}" for "${controllerName}" expired before the controller had done it.`
         : `The controller "${controllerName}" could not do the command "${commandName}": ${reason || 'it gave no reason'}.`,
+  }),
+  alert_firing: ({ alertName, severity, summary, description }) => ({
+    title: severity ? `Alert ${alertName} (${severity})` : `Alert ${alertName}`,
+    message: description || summary || 'The monitoring of the platform gave no description.',
+  }),
+  alert_resolved: ({ alertName, summary }) => ({
+    title: `Alert ${alertName} is over`,
+    message: summary || 'What it told is no longer so.',
   }),
 }
 
@@ -83,6 +110,14 @@ const RU: Record<NotificationType, Template> = {
         ? `Срок команды «${commandName}» для контроллера «${controllerName}» истёк раньше, чем она была выполнена.`
         : `Контроллер «${controllerName}» не смог выполнить команду «${commandName}»: ${reason || 'причина не указана'}.`,
   }),
+  alert_firing: ({ alertName, severity, summary, description }) => ({
+    title: severity ? `Тревога ${alertName} (${severity})` : `Тревога ${alertName}`,
+    message: description || summary || 'Наблюдение за платформой не дало описания.',
+  }),
+  alert_resolved: ({ alertName, summary }) => ({
+    title: `Тревога ${alertName} снята`,
+    message: summary || 'Того, о чём она говорила, больше нет.',
+  }),
 }
 
 const TEMPLATES: Record<Locale, Record<NotificationType, Template>> = { en: EN, ru: RU }
@@ -91,14 +126,8 @@ const MAX_TITLE = 255
 
 /** A notification in words of the person's language. Strings of devices become one line of plain text. */
 export function compose(type: NotificationType, facts: Facts, locale: Locale): Text {
-  const plain: Facts = {
-    controllerId: facts.controllerId,
-    controllerName: oneLine(facts.controllerName),
-    remoteAddress: oneLine(facts.remoteAddress ?? ''),
-    commandName: oneLine(facts.commandName ?? ''),
-    reason: oneLine(facts.reason ?? ''),
-  }
-  const { title, message } = TEMPLATES[locale][type](plain)
+  const plain = Object.fromEntries(NAMED.map((name) => [name, oneLine(facts[name] ?? '')]))
+  const { title, message } = TEMPLATES[locale][type](plain as Parameters<Template>[0])
   return { title: cut(title, MAX_TITLE), message }
 }
 
