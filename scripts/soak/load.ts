@@ -1,6 +1,7 @@
 /** People who use the controllers of `fleet.ts`: requests at a fixed rate, streams of events, WebSockets, slow uploads. */
 import { randomBytes } from 'node:crypto'
 import { Agent } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { percentile } from '../../bench/stats.ts'
 import { askOnce } from './ask.ts'
@@ -47,6 +48,8 @@ export interface LoadReport {
   readonly latency: { readonly p50: number; readonly p99: number; readonly max: number }
   /** Longest time between two good answers, of whichever requests. */
   readonly longestGapMs: number
+  /** Longest that this process itself, which asks and carries the ingress, did nothing. */
+  readonly stoodStillMs: number
   readonly streams: LongReport
   readonly sockets: LongReport
   readonly uploads: LongReport
@@ -78,6 +81,8 @@ export function startLoad(options: LoadOptions): Load {
   let failed = 0
   let lastGoodAt = performance.now()
   let longestGapMs = 0
+  const standstill = monitorEventLoopDelay({ resolution: 10 })
+  standstill.enable()
   const ending = new AbortController()
   const underWay = new Set<Promise<void>>()
 
@@ -164,6 +169,7 @@ export function startLoad(options: LoadOptions): Load {
       )
       await Promise.all(underWay)
       agent.destroy()
+      standstill.disable()
       const sorted = latencies.toSorted((a, b) => a - b)
       return {
         requests,
@@ -172,6 +178,7 @@ export function startLoad(options: LoadOptions): Load {
         failures,
         latency: { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) ?? 0 },
         longestGapMs,
+        stoodStillMs: standstill.max / 1e6,
         streams: streamReport!,
         sockets: socketReport!,
         uploads: uploadReport!,

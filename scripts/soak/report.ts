@@ -43,7 +43,10 @@ function loadRows(load: LoadReport): Row[] {
     ['requests (of them POST)', `${number(load.requests)} (${number(load.posts)})`],
     ['failed', load.failed],
     ['latency p50, p99, max', `${number(p50)}, ${number(p99)}, ${number(max)} ms`],
-    ['longest time without a good answer', `${number(load.longestGapMs)} ms`],
+    [
+      'longest time without a good answer, and that the asking process itself stood still',
+      `${number(load.longestGapMs)}, ${number(load.stoodStillMs)} ms`,
+    ],
   ]
 }
 
