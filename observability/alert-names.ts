@@ -21,6 +21,7 @@ export const ALERT_NAMES = [
   'DatabaseUnavailable',
   'ApiErrorBudgetBurn',
   'JobsFailing',
+  'JobsWaiting',
   'OperatorReconcileErrors',
   'CertificateExpiring',
   'BackupMissing',

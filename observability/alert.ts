@@ -13,9 +13,11 @@ export interface ExprInput {
   readonly select: (metric: string, ...matchers: readonly string[]) => string
 }
 
-/** Samples as promtool writes them: series → values, one value a minute. */
+/** Samples as promtool writes them: series → values. */
 export interface AlertTest {
   readonly series: Readonly<Record<string, string>>
+  /** Between two samples, and between two evaluations; a minute where nothing is said. */
+  readonly interval?: string
   /** When to look, as a Prometheus duration since the first sample. */
   readonly at: string
 }
@@ -34,8 +36,11 @@ export interface Alert {
   /** With `{{ $labels… }}` and `{{ $value }}`. */
   readonly description: string
   readonly tests: {
-    /** Samples on which it fires, and the labels it then has besides `severity`. */
-    readonly firing: AlertTest & { readonly labels: Readonly<Record<string, string>> }
+    /** Samples on which it fires, the labels it then has besides `severity`, and how its description reads. */
+    readonly firing: AlertTest & {
+      readonly labels: Readonly<Record<string, string>>
+      readonly description: string
+    }
     /** Samples that look alike, on which it stays silent. */
     readonly silent: AlertTest
   }
