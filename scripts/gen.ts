@@ -1,6 +1,7 @@
 /** `npm run gen`: writes the documents that are made from code. With `--check` it only tells which are out of date. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { RULE_FILES } from './gen/alerts.ts'
 import { configReference } from './gen/config.ts'
 import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
@@ -17,6 +18,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/generated/protocol.md': protocolText,
   'docs/generated/protocol-v2.md': protocolV2Text,
   'docs/security.md': threatsText,
+  ...RULE_FILES,
 }
 
 function present(file: string): string | null {
