@@ -27,9 +27,6 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --wo
 FROM manifests AS gateway-packages
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/tunnel-gateway && trim-packages
 
-FROM manifests AS operator-packages
-RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/operator && trim-packages
-
 FROM manifests AS device-sim-packages
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/device-sim && trim-packages
 
@@ -80,3 +77,44 @@ COPY device-sim/src device-sim/src
 USER 65532:65532
 RUN node device-sim/src/main.ts --help > /dev/null
 CMD ["device-sim/src/main.ts"]
+
+# The server needs nothing but what the platform does; what the portal needs is in its files already.
+FROM manifests AS web-packages
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/platform && trim-packages
+
+FROM manifests AS portal
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --workspace @wmoc/web
+COPY protocol/src protocol/src
+COPY platform/src platform/src
+COPY api/src api/src
+COPY tsconfig.base.json ./
+COPY web web
+RUN cd web && node ../node_modules/vite/bin/vite.js build --logLevel warn && node server/compress.ts dist
+
+FROM runtime AS web
+LABEL org.opencontainers.image.title="wmoc-web" org.opencontainers.image.description="Portal of WMOC and the server that hands it out"
+ENV HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
+EXPOSE 8080 9084
+COPY --from=web-packages /app ./
+COPY platform/src platform/src
+COPY web/headers.json web/
+COPY web/server web/server
+COPY --from=portal /app/web/dist web/dist
+USER 65532:65532
+RUN node web/server/main.ts --help > /dev/null
+CMD ["web/server/main.ts"]
+
+FROM manifests AS operator-packages
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/operator && trim-packages
+
+FROM runtime AS operator
+LABEL org.opencontainers.image.title="wmoc-operator" org.opencontainers.image.description="Kubernetes operator of WMOC"
+ENV ADMIN_HOST=0.0.0.0
+EXPOSE 9083
+COPY --from=operator-packages /app ./
+COPY platform/src platform/src
+COPY observability observability
+COPY operator/src operator/src
+USER 65532:65532
+RUN node operator/src/main.ts --help > /dev/null
+CMD ["operator/src/main.ts"]

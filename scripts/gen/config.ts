@@ -1,6 +1,7 @@
 import { apiConfig } from '../../api/src/config.ts'
 import { HELP as SIM_HELP } from '../../device-sim/src/cli/options.ts'
 import { config as gatewayConfig } from '../../tunnel-gateway/src/config.ts'
+import { webConfig } from '../../web/server/config.ts'
 import type { Variable } from '@wmoc/platform/config'
 import { HELP as START_HELP } from '../start/options.ts'
 import { generated, table } from './markdown.ts'
@@ -14,7 +15,7 @@ interface Definition {
 export function configReference(): string {
   return generated('Configuration', 'the configuration of each process', [
     'Each process prints its own part by `--help`. An empty variable counts as not set.',
-    ...[apiConfig, gatewayConfig].flatMap((definition) => [
+    ...[apiConfig, gatewayConfig, webConfig].flatMap((definition) => [
       `## ${definition.name}`,
       variableTable(definition),
     ]),

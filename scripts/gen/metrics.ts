@@ -27,7 +27,7 @@ export function metricsOf(source: string): Metric[] {
 
 /** `docs/generated/metrics.md`: every metric, read from the sources that define it. */
 export function metricsReference(): string {
-  const files = globSync('{platform,api,tunnel-gateway}/src/**/*.ts', { cwd: ROOT }).filter(
+  const files = globSync('{{platform,api,tunnel-gateway}/src,web/server}/**/*.ts', { cwd: ROOT }).filter(
     (file) => !/\.test\.ts$|\/testing\//.test(file),
   )
   const byName = new Map(

@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { sendRaw } from '@wmoc/testkit/http-raw'
+import { createPortal } from '@wmoc/web/server/portal'
 import { routeOf, startIngress } from './ingress.ts'
 import type { Ingress } from './ingress.ts'
-import { createPortal } from './portal.ts'
 
 suite('routes of the ingress', () => {
   const cases: [string, string, string | null][] = [

@@ -4,13 +4,13 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createPortal, PORTAL_HEADERS } from '@wmoc/web/server/portal'
 import { z } from 'zod'
 import { ROOT } from './root.ts'
 import type { ChildError } from './child.ts'
 import { openPostgres, openSharedStore } from './data.ts'
 import { startIngress } from './ingress.ts'
 import type { Ingress } from './ingress.ts'
-import { createPortal, portalHeaders } from './portal.ts'
 import type { GatewayTarget } from './gateway-pool.ts'
 import { freePorts } from './ports.ts'
 import { createServices } from './services.ts'
@@ -268,8 +268,7 @@ function isGateway(service: Service<GatewaySpec>): service is GatewayService {
 function openIngress(options: StackOptions): Promise<Ingress> {
   const folder = join(ROOT, 'web/dist')
   const portal =
-    options.portal ??
-    createPortal(existsSync(folder) ? folder : join(ROOT, 'web/public'), portalHeaders(ROOT))
+    options.portal ?? createPortal(existsSync(folder) ? folder : join(ROOT, 'web/public'), PORTAL_HEADERS)
   return startIngress({ port: options.port, hosts: ['127.0.0.1', '::1'], portal })
 }
 
