@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { RULE_FILES } from './gen/alerts.ts'
+import { chartReadme, chartSchema } from './gen/charts.ts'
 import { configReference } from './gen/config.ts'
 import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
@@ -11,6 +12,10 @@ import { threatsText } from './gen/threats-text.ts'
 import { ROOT } from './start/root.ts'
 
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  'charts/wmoc/values.schema.json': () => chartSchema('wmoc'),
+  'charts/wmoc/README.md': () => chartReadme('wmoc'),
+  'charts/wmoc-operator/values.schema.json': () => chartSchema('wmoc-operator'),
+  'charts/wmoc-operator/README.md': () => chartReadme('wmoc-operator'),
   'docs/generated/openapi.json': openApiText,
   'docs/generated/config.md': configReference,
   'docs/generated/errors.md': errorReference,
