@@ -91,8 +91,11 @@ export interface KubeClient {
   serves(kind: Resource): Promise<boolean>
   /** Any other path: discovery, logs, a pod's proxy. The body as text. */
   raw(request: RawRequest): Promise<string>
-  /** The same client whose every request ends, and which sends nothing any more, once `signal` is aborted. */
-  bind(signal: AbortSignal): KubeClient
+  /**
+   * The same client whose every request ends, and which sends nothing any more, once `signal` is aborted.
+   * @param isAllowed Asked before each request besides: a process that was stopped and goes on may act before its timers
+   */
+  bind(signal: AbortSignal, isAllowed?: () => boolean): KubeClient
   /** Ends idle connections; for the end of the process. */
   close(): Promise<void>
 }

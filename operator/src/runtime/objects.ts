@@ -57,9 +57,10 @@ export function keyOf(object: { readonly metadata?: { name?: string; namespace?:
 
 /** The name of an object. */
 export function refOf(object: { readonly metadata?: { name?: string; namespace?: string } } | Ref): Ref {
-  if ('name' in object) return { namespace: object.namespace, name: object.name }
-  const meta = 'metadata' in object ? object.metadata : undefined
-  return { namespace: meta?.namespace ?? '', name: meta?.name ?? '' }
+  if ('metadata' in object)
+    return { namespace: object.metadata?.namespace ?? '', name: object.metadata?.name ?? '' }
+  const { namespace, name } = object as Ref
+  return { namespace, name }
 }
 
 /** The reverse of `keyOf`. */

@@ -1,0 +1,2 @@
+/** The operator process. */
+await import('./run.ts')

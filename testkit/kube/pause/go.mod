@@ -1,0 +1,3 @@
+module wmoc.local/pause
+
+go 1.26.0
