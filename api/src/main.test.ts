@@ -44,6 +44,21 @@ suite('the processes of the API', () => {
     assert.ok(child.lines.some((line) => line.includes('DATABASE_REPLICA_URLS')))
   })
 
+  test('wait for a schema that somebody else brings, and give up when nobody does', async () => {
+    const empty = await testDatabase()
+    try {
+      const emptyEnv = { ...env, DATABASE_URL: empty.url }
+      const inVain = run(script('migrate'), { args: ['--wait', '--timeout', '1'], env: emptyEnv })
+      assert.equal((await inVain.ended).code, 1)
+      const waiting = run(script('migrate'), { args: ['--wait'], env: emptyEnv })
+      await waiting.waitFor(/waiting until somebody brings the schema up to date/)
+      assert.equal((await run(script('migrate'), { env: emptyEnv }).ended).code, 0)
+      assert.equal((await waiting.ended).code, 0)
+    } finally {
+      await empty.drop()
+    }
+  })
+
   test('say everything that is wrong with their environment at once, never a secret, and end with 2', async () => {
     const wrong = { ...env, PORT: 'many', PASSWORD_PEPPER: 'too-short', SECRETS_KEY: 'bm90IDMyIGJ5dGVz' }
     const child = run(script('main'), { env: wrong })

@@ -3,17 +3,19 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
+import { readOnScrape } from '@wmoc/platform/scrape'
 import { PgBoss } from 'pg-boss'
 import type { Sequelize, Transaction } from 'sequelize'
 import type { z } from 'zod'
 import type { JobQueue } from './module.ts'
-import { firstRow } from './rows.ts'
+import { firstRow, rows } from './rows.ts'
 
 const SCHEMA = 'pgboss'
 const POLL_S = 1
 const JOB_TIMEOUT_S = 60
 /** 2, 4, 8 … s between the tries. */
 const RETRY_LIMIT = 8
+const DUE_EVERY_MS = 10_000
 
 export interface JobQueueWithWorkers extends JobQueue {
   /** Opens the queue for `enqueue`; with `work`, also runs handlers, schedules and intervals. */
@@ -47,12 +49,39 @@ export async function installJobs(databaseUrl: string): Promise<void> {
   await boss.stop({ graceful: false })
 }
 
+/** Whether `installJobs` of this version has been there. */
+export async function areJobsInstalled(databaseUrl: string): Promise<boolean> {
+  const boss = new PgBoss({
+    connectionString: databaseUrl,
+    schema: SCHEMA,
+    max: 1,
+    migrate: false,
+    createSchema: false,
+    supervise: false,
+    schedule: false,
+  })
+  boss.on('error', () => {})
+  try {
+    await boss.start()
+    return true
+  } catch {
+    return false
+  } finally {
+    await boss.stop({ graceful: false })
+  }
+}
+
 /** Makes the queue; nothing is opened before `start`. */
 export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueueWithWorkers {
   const handlers = new Map<string, Handler>()
   const schedules = new Map<string, { cron: string; run: () => Promise<void> }>()
   const intervals = new Map<string, { everyMs: number; run: () => Promise<void> }>()
-  const done = metrics.counter('wmoc_api_jobs_done_total', 'Jobs by outcome', ['job', 'outcome'])
+  const done = metrics.counter('wmoc_api_jobs_done_total', 'Jobs by outcome', ['task', 'outcome'])
+  const seconds = metrics.histogram('wmoc_api_job_duration_seconds', 'Duration of jobs', {
+    labelNames: ['task'],
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300],
+  })
+  watchDueJobs(metrics, db, (name) => handlers.has(name) || schedules.has(name))
   const stopping = new AbortController()
   let boss: PgBoss | null = null
   let loops: Promise<void>[] = []
@@ -63,13 +92,16 @@ export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueu
   }
 
   async function timed(name: string, task: () => Promise<void>): Promise<void> {
+    const end = seconds.startTimer({ task: name })
     try {
       await task()
-      done.inc({ job: name, outcome: 'done' })
+      done.inc({ task: name, outcome: 'done' })
     } catch (error) {
-      done.inc({ job: name, outcome: 'failed' })
+      done.inc({ task: name, outcome: 'failed' })
       log.warn('jobs', 'a job failed', { job: name, error })
       throw error
+    } finally {
+      end()
     }
   }
 
@@ -174,6 +206,35 @@ export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueu
       await Promise.all(loops)
     },
   }
+}
+
+const DUE_SQL = `
+  SELECT name, count(*)::int AS count, extract(epoch FROM now() - min(start_after))::float8 AS seconds
+  FROM ${SCHEMA}.job WHERE state < 'active' AND start_after <= now() GROUP BY name`
+
+interface DueJobs {
+  readonly name: string
+  readonly count: number
+  readonly seconds: number
+}
+
+/** Every process tells it, so that it is seen when there is no worker. */
+function watchDueJobs(metrics: Metrics, db: Sequelize, isOurs: (name: string) => boolean): void {
+  const read = async () => (await rows<DueJobs>(db, DUE_SQL, {})).filter(({ name }) => isOurs(name))
+  const due = metrics.gauge('wmoc_api_jobs_due', 'Jobs whose time has come and that no worker has taken.', [
+    'task',
+  ])
+  const oldest = metrics.gauge(
+    'wmoc_api_jobs_oldest_due_seconds',
+    'How long the job has been due that has waited longest; 0 where none waits.',
+  )
+  const byTask = async () =>
+    (await read()).map(({ name, count }) => ({ labels: { task: name }, value: count }))
+  const longest = async () => {
+    return [{ labels: {}, value: Math.max(0, ...(await read()).map(({ seconds }) => seconds)) }]
+  }
+  readOnScrape(due, byTask, { everyMs: DUE_EVERY_MS })
+  readOnScrape(oldest, longest, { everyMs: DUE_EVERY_MS })
 }
 
 /** pg-boss's statements on the connection of a Sequelize transaction, which is a client of `pg`. */

@@ -55,6 +55,16 @@ suite('migrations', () => {
       assert.deepEqual(await migrator.up(), [])
     }))
 
+  test('tell what is missing, also where there is nothing at all', () =>
+    withOwner(async (db) => {
+      const migrator = createMigrator(db, quietLog)
+      const missing = await migrator.pending()
+      assert.deepEqual(await migrator.up(), missing)
+      assert.deepEqual(await migrator.pending(), [])
+      await db.query('DELETE FROM migrations WHERE name = $1', { bind: [missing.at(-1)] })
+      assert.deepEqual(await migrator.pending(), [missing.at(-1)])
+    }))
+
   test('started by several processes at once are applied once', () =>
     withOwner(async (_db, url) => {
       const pools = [1, 2, 3].map(() =>

@@ -16,6 +16,8 @@ interface Migration {
 }
 
 export interface Migrator {
+  /** Names of those that this version knows and the database lacks; all of them where it is empty. */
+  pending(): Promise<string[]>
   /** Applies what is missing; answers the names applied. */
   up(): Promise<string[]>
   /** Takes everything back, newest first; data is lost. For tests and development. */
@@ -47,13 +49,28 @@ export function createMigrator(db: Sequelize, log: Logger): Migrator {
       return names
     })
   return {
+    async pending() {
+      const files = await migrationFiles()
+      const [found] = await db.query<{ table: string | null }>(
+        `SELECT to_regclass('migrations')::text AS table`,
+        {
+          type: QueryTypes.SELECT,
+        },
+      )
+      const done = new Set(found?.table ? await executed(db) : [])
+      return files.map((file) => basename(file, '.ts')).filter((name) => !done.has(name))
+    },
     up: () => run('up'),
     down: () => run('down'),
   }
 }
 
+async function migrationFiles(): Promise<string[]> {
+  return (await readdir(FOLDER)).filter((name) => /^\d{4}-[a-z0-9-]+\.ts$/.test(name)).toSorted()
+}
+
 async function loadMigrations(db: Sequelize) {
-  const files = (await readdir(FOLDER)).filter((name) => /^\d{4}-[a-z0-9-]+\.ts$/.test(name)).toSorted()
+  const files = await migrationFiles()
   return files.map((file) => {
     const name = basename(file, '.ts')
     const step = (direction: 'up' | 'down', record: string) => async () => {
