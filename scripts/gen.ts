@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { RULE_FILES } from './gen/alerts.ts'
 import { chartReadme, chartSchema } from './gen/charts.ts'
 import { configReference } from './gen/config.ts'
+import { CRD_FILES } from './gen/crds.ts'
 import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
 import { openApiText } from './gen/openapi.ts'
@@ -23,6 +24,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/generated/protocol.md': protocolText,
   'docs/generated/protocol-v2.md': protocolV2Text,
   'docs/security.md': threatsText,
+  ...CRD_FILES,
   ...RULE_FILES,
 }
 

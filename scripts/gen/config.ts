@@ -1,5 +1,6 @@
 import { apiConfig } from '../../api/src/config.ts'
 import { HELP as SIM_HELP } from '../../device-sim/src/cli/options.ts'
+import { config as operatorConfig } from '../../operator/src/config.ts'
 import { config as gatewayConfig } from '../../tunnel-gateway/src/config.ts'
 import { webConfig } from '../../web/server/config.ts'
 import type { Variable } from '@wmoc/platform/config'
@@ -15,7 +16,7 @@ interface Definition {
 export function configReference(): string {
   return generated('Configuration', 'the configuration of each process', [
     'Each process prints its own part by `--help`. An empty variable counts as not set.',
-    ...[apiConfig, gatewayConfig, webConfig].flatMap((definition) => [
+    ...[apiConfig, gatewayConfig, operatorConfig, webConfig].flatMap((definition) => [
       `## ${definition.name}`,
       variableTable(definition),
     ]),

@@ -27,9 +27,9 @@ export function metricsOf(source: string): Metric[] {
 
 /** `docs/generated/metrics.md`: every metric, read from the sources that define it. */
 export function metricsReference(): string {
-  const files = globSync('{{platform,api,tunnel-gateway}/src,web/server}/**/*.ts', { cwd: ROOT }).filter(
-    (file) => !/\.test\.ts$|\/testing\//.test(file),
-  )
+  const files = globSync('{{platform,api,tunnel-gateway,operator}/src,web/server}/**/*.ts', {
+    cwd: ROOT,
+  }).filter((file) => !/\.test\.ts$|\/testing\//.test(file))
   const byName = new Map(
     files
       .flatMap((file) => metricsOf(readFileSync(join(ROOT, file), 'utf8')))
