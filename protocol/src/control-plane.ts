@@ -26,7 +26,8 @@ export type DeviceDescription = z.infer<typeof DeviceDescription>
 export const ControllerRecord = z.object({
   controllerId: z.uuid(),
   workspaceId: z.uuid(),
-  state: z.enum(['active', 'revoked']),
+  /** `suspended`: kept out until the suspension is lifted; its secret stays good. */
+  state: z.enum(['active', 'suspended', 'revoked']),
   /** Hex HMAC-SHA-256(DEVICE_CREDENTIAL_KEY, secret); the current slot, then the next one while a rotation is open. */
   verifiers: z.array(z.string()),
   /** A rotation was asked for and no new secret has been issued yet. */
@@ -116,6 +117,59 @@ export const ActivationRefusal = z.enum(['invalid', 'expired', 'mac_taken', 'lim
 export type ActivationRefusal = z.infer<typeof ActivationRefusal>
 
 const Issued = z.object({ controller: ControllerRecord, secret: z.string() })
+
+/** Names an object of a cluster that declares a controller. */
+const EnrolmentName = { namespace: z.string().min(1).max(63), name: z.string().min(1).max(253) }
+
+/** A controller as an object of a cluster declares it. */
+export const Declaration = z.object({
+  ...EnrolmentName,
+  mac: z.string().regex(/^([0-9A-F]{2}:){5}[0-9A-F]{2}$/),
+  /** E-mail of the account in whose own workspace it is. */
+  owner: z.string().toLowerCase().max(255),
+  /** Null: whatever the portal says. */
+  displayName: z.string().min(1).max(100).nullable(),
+  tags: z.array(z.string().min(1).max(40)).max(20),
+  /** E-mails of people who may look at it without being members of the workspace. */
+  sharedWith: z.array(z.string().toLowerCase().max(255)).max(50),
+  suspended: z.boolean(),
+  /** Null: no token is wanted. `tokenHash`: hex SHA-256 of the token that is known there; null where none is. */
+  activation: z.object({ tokenHash: z.string().nullable() }).nullable(),
+})
+export type Declaration = z.infer<typeof Declaration>
+
+export const EnrolmentRefusal = z.enum([
+  'owner_unknown',
+  'mac_taken',
+  'declared_elsewhere',
+  'limit_reached',
+  'too_many_tags',
+  'removed',
+])
+export type EnrolmentRefusal = z.infer<typeof EnrolmentRefusal>
+
+/** What a declared controller is now. Times in ms since 1970. */
+export const Enrolled = z.object({
+  controllerId: z.uuid(),
+  state: z.enum(['pending', 'online', 'offline', 'suspended']),
+  url: z.string(),
+  firmwareVersion: z.string().nullable(),
+  shard: z.string().nullable(),
+  lastSeenAt: z.int().nullable(),
+  /** Whether a device has been activated as it. */
+  registered: z.boolean(),
+  /** A token that was made just now, shown this once; null where the known one is good, or none is needed. */
+  activation: z
+    .object({ token: z.string(), activateUrl: z.string(), tunnelUrl: z.string(), expiresAt: z.int() })
+    .nullable(),
+  /** Declared fields that people changed in the portal since they were applied. */
+  drift: z.array(
+    z.object({ field: z.enum(['displayName', 'tags']), declared: z.string(), actual: z.string() }),
+  ),
+  /** Those of `sharedWith` who have no account. */
+  unknownPeople: z.array(z.string()),
+})
+export type Enrolled = z.infer<typeof Enrolled>
 
 /**
  * The internal endpoints: `POST /internal/<name>`, body `input`, 200 with `output`.
@@ -218,6 +272,23 @@ export const CONTROL_PLANE = {
         .max(500),
     }),
     output: z.object({ accepted: z.int() }),
+  },
+  /**
+   * Makes what an object declares so, and says what it is now; may be repeated at any time. A declared field is written
+   * when it changed since it was last applied: what people change in the portal afterwards stays, and is told as drift.
+   */
+  'enrolments/declare': {
+    input: Declaration,
+    output: z.discriminatedUnion('outcome', [
+      z.object({ outcome: z.literal('enrolled'), ...Enrolled.shape }),
+      /** `detail` is for people: what is wrong and what to do. */
+      z.object({ outcome: z.literal('refused'), reason: EnrolmentRefusal, detail: z.string() }),
+    ]),
+  },
+  /** The object is gone. A controller that no device was activated as goes with it, others by `delete`. */
+  'enrolments/withdraw': {
+    input: z.object({ ...EnrolmentName, delete: z.boolean() }),
+    output: z.object({ controller: z.enum(['kept', 'deleted', 'none']) }),
   },
 } as const
 

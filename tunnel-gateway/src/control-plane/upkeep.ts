@@ -1,6 +1,7 @@
 /** Keeps live tunnels and requests in line with what the API says: at once when told, and by itself now and then. */
 import type { Logger } from '@wmoc/platform/log'
 import { CLOSE } from '@wmoc/protocol/close-codes'
+import type { CloseReason } from '@wmoc/protocol/close-codes'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import { mayRequest } from '#src/core/access-rules.ts'
 import type { Hub } from '#src/core/hub.ts'
@@ -33,8 +34,8 @@ export function createUpkeep(options: {
   const { directory, hub, proxy, claims, commands, reporter, log } = options
   let timer: NodeJS.Timeout | null = null
 
-  function revoke(controllerId: string): void {
-    hub.get(controllerId)?.close(CLOSE.revoked)
+  function revoke(controllerId: string, reason: CloseReason = CLOSE.revoked): void {
+    hub.get(controllerId)?.close(reason)
     proxy.endWhere((live) => live.controllerId === controllerId)
   }
 
@@ -43,6 +44,7 @@ export function createUpkeep(options: {
     const tunnel = hub.get(record.controllerId)
     if (tunnel === undefined) return
     if (record.state === 'revoked') return revoke(record.controllerId)
+    if (record.state === 'suspended') return revoke(record.controllerId, CLOSE.unauthorized)
     // The new secret travels in `registered`, so the device is asked to come again.
     if (record.rotationPending && !tunnel.isLeaving) {
       tunnel.goAway({

@@ -80,6 +80,8 @@ export function createRegistrar(options: {
     if (slotOf(record) < 0 && record?.state === 'active') record = await directory.refresh(controllerId)
     if (record === null) return unauthorized
     if (record.state === 'revoked') return { ...unauthorized, code: 'revoked', close: CLOSE.revoked }
+    // It comes again, slowly, until it is let in; its owner is not told of a wrong secret.
+    if (record.state === 'suspended') return unauthorized
     const slot = slotOf(record)
     if (slot < 0) return { ...unauthorized, failedFor: controllerId }
     return { kind: 'known', how: 'credentials', ...(await settleSlots(record, slot, verifier)) }

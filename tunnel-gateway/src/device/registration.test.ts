@@ -203,6 +203,25 @@ suite('registration', () => {
     assert.equal((await again.closed).code, 4403)
   })
 
+  test('a suspended controller is cut and kept out as long as it is suspended, without a word of alarm', async () => {
+    const known = harness.controlPlane.addController()
+    const { controllerId } = known.record
+    const device = await harness.online(known)
+    const set = async (state: 'active' | 'suspended') => {
+      harness.controlPlane.controllers.set(controllerId, { ...known.record, state })
+      await publish({ type: 'controller_changed', controllerId })
+    }
+    await set('suspended')
+    assert.equal((await device.closed).code, 4401)
+    const again = await harness.connect()
+    again.send({ type: 'register', credentials: { controller_id: controllerId, secret: known.secret } })
+    assert.equal((await again.closed).code, 4401)
+    const told = harness.controlPlane.events.filter((event) => event.controllerId === controllerId)
+    assert.ok(told.every(({ type }) => type !== 'auth_failed'))
+    await set('active')
+    assert.ok((await harness.online(known)).registered.credentials === undefined)
+  })
+
   test('D9: two devices that push each other out are both refused with 4423 and the owner is told', async () => {
     const known = harness.controlPlane.addController()
     const codes: number[] = []

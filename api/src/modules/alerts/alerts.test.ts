@@ -116,7 +116,7 @@ suite('alerts of the platform', { timeout: 120_000 }, () => {
   test('with fields that nobody knows yet are taken, and what is no webhook is refused', async () => {
     const news = alert({ fingerprint: 'ff', severityText: 'new', labels: { alertname: 'A' } })
     assert.equal((await post(webhook([news], { notificationReason: 'x' }))).status, 200)
-    const before = (await receipts()).length
+    const noted = (await receipts()).length
     for (const body of [
       webhook([alert({ fingerprint: undefined })]),
       webhook([alert({ status: 'perhaps' })]),
@@ -127,7 +127,7 @@ suite('alerts of the platform', { timeout: 120_000 }, () => {
     ]) {
       assert.equal((await post(body)).status, 400)
     }
-    assert.equal((await receipts()).length, before)
+    assert.equal((await receipts()).length, noted)
   })
 
   test('need the token', async () => {
@@ -141,7 +141,7 @@ suite('alerts of the platform', { timeout: 120_000 }, () => {
   })
 
   test('are not noted when they cannot be told', async () => {
-    const before = (await receipts()).length
+    const noted = (await receipts()).length
     const failing = createAlertsService(under.api.kernel, {
       notify: async () => {
         throw new Error('away')
@@ -149,7 +149,7 @@ suite('alerts of the platform', { timeout: 120_000 }, () => {
     })
     const body = webhook([alert({ fingerprint: 'abc' })]) as Parameters<typeof failing.accept>[0]
     await assert.rejects(failing.accept(body), /away/)
-    assert.equal((await receipts()).length, before)
+    assert.equal((await receipts()).length, noted)
   })
 
   test('receipts are forgotten after 90 days', async () => {

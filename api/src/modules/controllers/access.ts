@@ -27,7 +27,7 @@ export function createControllerAccess(db: Sequelize): ControllerAccess {
       const row = await firstRow<{ role: Role }>(
         db,
         `SELECT m.role FROM controllers c
-         JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = $userId
+         JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = $userId
          WHERE c.id = $controllerId AND c.deleted_at IS NULL`,
         { userId, controllerId },
       )
@@ -41,7 +41,7 @@ export function createControllerAccess(db: Sequelize): ControllerAccess {
         `SELECT m.role FROM unnest($userIds::uuid[], $controllerIds::uuid[])
            WITH ORDINALITY AS ask (user_id, controller_id, position)
          LEFT JOIN controllers c ON c.id = ask.controller_id AND c.deleted_at IS NULL
-         LEFT JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = ask.user_id
+         LEFT JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = ask.user_id
          ORDER BY ask.position`,
         {
           userIds: checks.map((check) => check.userId),

@@ -24,8 +24,9 @@ export interface Binding {
   /** Throws `Refusal` when the tier has no room for one more beside `exceptId`. */
   requireRoom(workspaceId: string, exceptId: string | null, transaction: Transaction): Promise<void>
   /**
-   * The controller that already has this MAC in the workspace (locked), or null when a new one may be made.
-   * Throws `Refusal` when the MAC is somebody else's or the tier has no room.
+   * The controller that already has this MAC in the workspace (locked), or null when a new one may be made. One that
+   * was declared and waits for its device becomes active. Throws `Refusal` when the MAC is somebody else's or the tier
+   * has no room.
    */
   prepare(
     target: { workspaceId: string; device: Device; ownId: string | null },
@@ -38,6 +39,7 @@ export function createBinding(deps: {
   db: Sequelize
   Controller: ModelStatic<ControllerModel>
   limits: WorkspaceLimits
+  clock: () => Date
 }): Binding {
   const { db, limits } = deps
   const columns = columnsOf(deps.Controller)
@@ -63,6 +65,17 @@ export function createBinding(deps: {
     if (row!.count >= limit) throw new Refusal('limit_reached')
   }
 
+  function activate(id: string, transaction: Transaction): Promise<ControllerRow | null> {
+    return firstRow<ControllerRow>(
+      db,
+      `UPDATE controllers SET is_active = true, activated_at = $now, activation_token = NULL,
+         activation_expires_at = NULL, status = 'offline', status_since = $now, updated_at = $now
+       WHERE id = $id RETURNING ${columns}`,
+      { id, now: deps.clock() },
+      transaction,
+    )
+  }
+
   return {
     lockWorkspace,
     requireRoom,
@@ -77,11 +90,12 @@ export function createBinding(deps: {
               { mac: device.macAddress },
               transaction,
             )
-      const decision = decideBinding(existing, workspaceId)
+      const other = existing?.id === ownId ? null : existing
+      const decision = decideBinding(other, workspaceId)
       if (decision === 'taken') throw new Refusal('mac_taken')
-      if (decision === 'renew') return existing
-      await requireRoom(workspaceId, ownId, transaction)
-      return null
+      if (other?.isActive) return other
+      await requireRoom(workspaceId, other?.id ?? ownId, transaction)
+      return other === null ? null : activate(other.id, transaction)
     },
   }
 }

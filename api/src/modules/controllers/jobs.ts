@@ -34,6 +34,7 @@ export function createControllerUpkeep(kernel: Kernel): ControllerUpkeep {
         const unused = await rows<{ id: string; workspaceId: string; name: string }>(
           db,
           `DELETE FROM controllers WHERE NOT is_active AND deleted_at IS NULL AND activation_expires_at < $before
+             AND NOT EXISTS (SELECT FROM enrolments e WHERE e.controller_id = controllers.id)
            RETURNING id, workspace_id AS "workspaceId", name`,
           { before },
           transaction,

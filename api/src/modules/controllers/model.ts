@@ -33,6 +33,8 @@ export class ControllerModel extends Model<InferAttributes<ControllerModel>> {
   /** What the next secret is derived from, together with the key. */
   declare rotationNonce: string | null
   declare version: number
+  /** Kept out by who declared it. */
+  declare suspendedAt: Date | null
   declare deletedAt: Date | null
   declare createdAt: Date
   declare updatedAt: Date
@@ -110,6 +112,7 @@ export function defineControllerModels(db: Sequelize): {
       rotationPending: { type: DataTypes.BOOLEAN, ...required, defaultValue: false },
       rotationNonce: DataTypes.STRING(64),
       version: { type: DataTypes.INTEGER, ...required, defaultValue: 1 },
+      suspendedAt: DataTypes.DATE,
       deletedAt: DataTypes.DATE,
       createdAt: { type: DataTypes.DATE, ...required },
       updatedAt: { type: DataTypes.DATE, ...required },

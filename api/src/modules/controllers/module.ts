@@ -9,6 +9,8 @@ import type { Connections } from './connections.ts'
 import { controllers } from './contract.ts'
 import { createRecords } from './credentials.ts'
 import type { Records } from './credentials.ts'
+import { createEnrolments } from './enrolments.ts'
+import type { Enrolments } from './enrolments.ts'
 import { createControllerUpkeep, registerControllerJobs } from './jobs.ts'
 import type { ControllerUpkeep } from './jobs.ts'
 import { defineControllerModels } from './model.ts'
@@ -29,6 +31,7 @@ export interface ControllersModule extends Module {
   readonly codes: CodeActivation
   readonly records: Records
   readonly connections: Connections
+  readonly enrolments: Enrolments
   readonly upkeep: ControllerUpkeep
 }
 
@@ -42,7 +45,7 @@ export function createControllersModule(
   const access = createControllerAccess(db)
   const secrets = createDeviceSecrets(kernel.config.DEVICE_CREDENTIAL_KEY)
   const limits = createWorkspaceLimits(db, kernel.clock)
-  const binding = createBinding({ db, Controller, limits })
+  const binding = createBinding({ db, Controller, limits, clock: kernel.clock })
   const records = createRecords({ kernel, Controller, secrets, limits })
   const tokens = createTokenActivation({ kernel, Controller, access, binding, secrets, records })
   const codes = createCodeActivation({
@@ -55,6 +58,7 @@ export function createControllersModule(
     records,
   })
   const service = createControllersService({ kernel, Controller, access, records, countQueued })
+  const enrolments = createEnrolments({ kernel, Controller, binding, secrets, erase: service.erase })
   const views = createControllerViews(kernel)
   const connections = createConnections(kernel)
   const upkeep = createControllerUpkeep(kernel)
@@ -68,6 +72,7 @@ export function createControllersModule(
     codes,
     records,
     connections,
+    enrolments,
     upkeep,
   }
 }

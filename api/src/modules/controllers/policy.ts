@@ -31,3 +31,9 @@ export const MAX_WRONG_CODES = 10
 export const WRONG_CODES_WINDOW_MS = 3_600_000
 /** Codes alive at once over the whole installation; the bound above rests on it. */
 export const MAX_LIVE_CODES = 1_000
+/** A declared controller may lie in a box for days before it is wired up. */
+export const DECLARED_TOKEN_TTL_MS = 7 * 86_400_000
+/** A declared token that lasts for less is replaced. */
+export const RENEW_DECLARED_TOKEN_MS = 86_400_000
+/** As the portal allows. */
+export const MAX_TAGS = 20

@@ -35,7 +35,7 @@ export function presentRecord(row: ControllerRow, requestsPerMinute: number): Co
   return {
     controllerId: row.id,
     workspaceId: row.workspaceId,
-    state: isAlive ? 'active' : 'revoked',
+    state: !isAlive ? 'revoked' : row.suspendedAt === null ? 'active' : 'suspended',
     verifiers: isAlive ? [row.verifierCurrent, row.verifierNext].filter((slot) => slot !== null) : [],
     rotationPending: row.rotationPending,
     pageLabel: row.pageLabel,

@@ -40,6 +40,8 @@ export interface ControllersService {
   /** `ifMatch` null: no condition; else 412 `version_conflict` when it is not the ETag of the row. */
   update(actor: Actor, id: string, changes: Changes, ifMatch: string | null): Promise<Controller>
   remove(actor: Actor, id: string): Promise<void>
+  /** As `remove`, for who has decided already; `actor` null: the platform's operator. `row` is locked. */
+  erase(actor: Actor | null, row: ControllerRow, transaction: Transaction): Promise<void>
   rotate(actor: Actor, id: string): Promise<Controller>
   status(userId: string, id: string): Promise<Status>
   /** Active ones in the workspaces that a person owns: what the tier's limit counts. */
@@ -67,7 +69,7 @@ export function createControllersService(deps: {
   const { db } = kernel
   const columns = columnsOf(deps.Controller)
   const joined = `SELECT ${columnsOf(deps.Controller, 'c')}, m.role FROM controllers c
-    JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = $userId WHERE c.deleted_at IS NULL`
+    JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = $userId WHERE c.deleted_at IS NULL`
 
   /** The row, locked in a transaction; `not_found` when the person can't see it, `forbidden` by the role. */
   async function find(
@@ -83,7 +85,7 @@ export function createControllersService(deps: {
   }
 
   async function audit(
-    actor: Actor,
+    actor: Actor | null,
     row: ControllerRow,
     action: string,
     before: unknown,
@@ -93,15 +95,42 @@ export function createControllersService(deps: {
     await kernel.audit.record(
       {
         workspaceId: row.workspaceId,
-        actorId: actor.userId,
+        actorId: actor?.userId ?? null,
         action,
         target: `controller:${row.id}`,
         before,
         after,
-        remoteAddress: actor.remoteAddress,
+        remoteAddress: actor?.remoteAddress ?? null,
       },
       transaction,
     )
+  }
+
+  /** Its secret dies at once, its tunnel closes; what hangs on it goes by a job. */
+  async function erase(actor: Actor | null, row: ControllerRow, transaction: Transaction): Promise<void> {
+    const { id } = row
+    await rows(
+      db,
+      `UPDATE controllers SET deleted_at = $now, is_active = false, mac_address = NULL, activation_token = NULL,
+         verifier_current = NULL, verifier_next = NULL, rotation_pending = false, rotation_nonce = NULL,
+         status = 'offline', access_epoch = access_epoch + 1, updated_at = $now WHERE id = $id`,
+      { id, now: kernel.clock() },
+      transaction,
+    )
+    await kernel.jobs.enqueue('controllers.purge', { controllerId: id }, { transaction })
+    await kernel.events.emit(
+      { type: 'controller.deleted', workspaceId: row.workspaceId, controllerId: id, name: row.name },
+      transaction,
+    )
+    await audit(
+      actor,
+      row,
+      'controller.deleted',
+      { name: row.name, macAddress: row.macAddress },
+      undefined,
+      transaction,
+    )
+    kernel.notifyGateway({ type: 'revoked', controllerId: id }, transaction)
   }
 
   return {
@@ -179,31 +208,10 @@ export function createControllersService(deps: {
 
     remove(actor, id) {
       return db.transaction(async (transaction) => {
-        const row = await find(actor.userId, id, 'controllers.delete', transaction)
-        await rows(
-          db,
-          `UPDATE controllers SET deleted_at = $now, is_active = false, mac_address = NULL, activation_token = NULL,
-             verifier_current = NULL, verifier_next = NULL, rotation_pending = false, rotation_nonce = NULL,
-             status = 'offline', access_epoch = access_epoch + 1, updated_at = $now WHERE id = $id`,
-          { id, now: kernel.clock() },
-          transaction,
-        )
-        await kernel.jobs.enqueue('controllers.purge', { controllerId: id }, { transaction })
-        await kernel.events.emit(
-          { type: 'controller.deleted', workspaceId: row.workspaceId, controllerId: id, name: row.name },
-          transaction,
-        )
-        await audit(
-          actor,
-          row,
-          'controller.deleted',
-          { name: row.name, macAddress: row.macAddress },
-          undefined,
-          transaction,
-        )
-        kernel.notifyGateway({ type: 'revoked', controllerId: id }, transaction)
+        await erase(actor, await find(actor.userId, id, 'controllers.delete', transaction), transaction)
       })
     },
+    erase,
 
     rotate(actor, id) {
       return db.transaction(async (transaction) => {

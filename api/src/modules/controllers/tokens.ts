@@ -58,9 +58,11 @@ export function createTokenActivation(deps: Deps): TokenActivation {
          firmware_version = $firmwareVersion, model = $model, device_metadata = $metadata,
          name = CASE WHEN name = $unnamed THEN $name ELSE name END, updated_at = $now
        WHERE activation_token = $hash AND NOT is_active AND activation_expires_at > $now AND deleted_at IS NULL
+         AND suspended_at IS NULL AND (mac_address IS NULL OR mac_address = $mac)
        RETURNING ${columns}`,
       {
         hash: secrets.tokenHash(token),
+        mac: device.macAddress,
         now: kernel.clock(),
         verifier,
         firmwareVersion: device.firmwareVersion,
@@ -123,8 +125,8 @@ export function createTokenActivation(deps: Deps): TokenActivation {
   async function whyRefused(token: string, transaction: Transaction): Promise<'expired' | 'invalid'> {
     const row = await firstRow(
       db,
-      'SELECT id FROM controllers WHERE activation_token = $hash AND NOT is_active',
-      { hash: secrets.tokenHash(token) },
+      'SELECT id FROM controllers WHERE activation_token = $hash AND activation_expires_at <= $now',
+      { hash: secrets.tokenHash(token), now: kernel.clock() },
       transaction,
     )
     return row === null ? 'invalid' : 'expired'
@@ -134,7 +136,8 @@ export function createTokenActivation(deps: Deps): TokenActivation {
     const open = await firstRow<{ count: number }>(
       db,
       `SELECT count(*)::int AS count FROM controllers
-       WHERE workspace_id = $workspaceId AND NOT is_active AND activation_expires_at > $now AND deleted_at IS NULL`,
+       WHERE workspace_id = $workspaceId AND NOT is_active AND activation_expires_at > $now AND deleted_at IS NULL
+         AND mac_address IS NULL`,
       { workspaceId, now: kernel.clock() },
       transaction,
     )
@@ -243,6 +246,7 @@ export function pendingController(input: {
     rotationPending: false,
     rotationNonce: null,
     version: 1,
+    suspendedAt: null,
     deletedAt: null,
     createdAt: input.now,
     updatedAt: input.now,

@@ -1,4 +1,4 @@
-/** The gateway's calls on the internal listener, each a service of the module that owns the rows. */
+/** The calls of the gateway and of the operator on the internal listener, each a service of the module that owns the rows. */
 import type { ControlPlaneCall, ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import type { Module } from '#src/kernel/module.ts'
 import type { CommandsModule } from '#src/modules/commands/module.ts'
@@ -13,7 +13,7 @@ type OwnCalls = Omit<Calls, 'ingest' | 'sessions/identify' | 'sessions/alive'>
 
 /** Binds the calls to the services. */
 export function createGatewayLinkModule(controllers: ControllersModule, commands: CommandsModule): Module {
-  const { tokens, codes, records, connections, access } = controllers
+  const { tokens, codes, records, connections, enrolments, access } = controllers
   const internal: OwnCalls = {
     'activations/redeem': (input) => tokens.redeem(input),
     'activations/open': (input) => codes.open(input),
@@ -23,6 +23,8 @@ export function createGatewayLinkModule(controllers: ControllersModule, commands
     'credentials/promote': ({ controllerId, verifier }) => records.promote(controllerId, verifier),
     'access/check': async ({ checks }) => ({ roles: await access.rolesOnControllers(checks) }),
     events: (input) => connections.accept(input),
+    'enrolments/declare': (input) => enrolments.declare(input),
+    'enrolments/withdraw': (input) => enrolments.withdraw(input),
     'commands/take': (input) => commands.service.take(input),
     'commands/results': (input) => commands.service.results(input),
   }

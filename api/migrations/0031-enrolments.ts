@@ -1,0 +1,47 @@
+import type { Sequelize } from 'sequelize'
+
+/**
+ * Controllers that an object in a cluster declares, people that a single controller is shared with, and suspension. An
+ * enrolment outlives its controller: what its owner deleted is not made anew.
+ */
+export async function up({ context: db }: { context: Sequelize }): Promise<void> {
+  await db.query(`
+    ALTER TABLE controllers ADD COLUMN suspended_at timestamptz;
+
+    CREATE TABLE enrolments (
+      namespace varchar(63) NOT NULL,
+      name varchar(253) NOT NULL,
+      controller_id uuid UNIQUE REFERENCES controllers (id) ON DELETE SET NULL,
+      applied jsonb NOT NULL,
+      created_at timestamptz NOT NULL,
+      updated_at timestamptz NOT NULL,
+      PRIMARY KEY (namespace, name)
+    );
+
+    CREATE TABLE controller_shares (
+      controller_id uuid NOT NULL REFERENCES controllers (id) ON DELETE CASCADE,
+      user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+      created_at timestamptz NOT NULL,
+      PRIMARY KEY (controller_id, user_id)
+    );
+    CREATE INDEX controller_shares_user ON controller_shares (user_id);
+
+    CREATE VIEW controller_roles AS
+      SELECT c.id AS controller_id, m.user_id, m.role
+      FROM controllers c JOIN memberships m ON m.workspace_id = c.workspace_id
+      UNION ALL
+      SELECT s.controller_id, s.user_id, 'viewer'
+      FROM controller_shares s JOIN controllers c ON c.id = s.controller_id
+      WHERE NOT EXISTS (
+        SELECT FROM memberships m WHERE m.workspace_id = c.workspace_id AND m.user_id = s.user_id
+      );
+  `)
+}
+
+export async function down({ context: db }: { context: Sequelize }): Promise<void> {
+  await db.query(`
+    DROP VIEW controller_roles;
+    DROP TABLE controller_shares, enrolments;
+    ALTER TABLE controllers DROP COLUMN suspended_at;
+  `)
+}
