@@ -1,0 +1,209 @@
+/**
+ * Container images without a daemon and without a registry: buildah builds the project's own Dockerfiles, whose bases are
+ * made here under the names that they are asked for. Root. What was built stays in the cache and is checked for changes.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cacheFolder, withLock } from './cache.ts'
+import { execute } from './execute.ts'
+import { buildGo } from './go.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+const SOURCES = join(import.meta.dirname, '../../kube')
+
+export const TARGETS = ['api', 'gateway', 'operator', 'web', 'device-sim'] as const
+export type Target = (typeof TARGETS)[number]
+
+export interface BuiltImage {
+  readonly name: string
+  /** An OCI archive, as `startCluster` wants it. */
+  readonly archive: string
+}
+
+const DEBIAN = 'docker.io/library/debian:bookworm-slim'
+const NODE = 'docker.io/library/node:24-bookworm-slim'
+/** What the chart calls the images of its evaluation mode. */
+const SERVICES = {
+  postgres: 'docker.io/library/postgres:18-bookworm',
+  valkey: 'docker.io/valkey/valkey:8-bookworm',
+} as const
+
+/** The version of the project, which is the images' default tag. */
+export function projectVersion(): string {
+  return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
+}
+
+/** Builds targets of the project's Dockerfile as `ghcr.io/wmoc/wmoc-<target>:<tag>`. */
+export function buildImages(
+  targets: readonly Target[] = TARGETS,
+  options: { readonly tag?: string } = {},
+): Promise<BuiltImage[]> {
+  const tag = options.tag ?? projectVersion()
+  return withLock('images', async () => {
+    await ensureNodeBase()
+    const built: BuiltImage[] = []
+    for (const target of targets) {
+      const name = `ghcr.io/wmoc/wmoc-${target}:${tag}`
+      // oxlint-disable-next-line no-await-in-loop -- the targets share their first steps
+      const id = await build(['--target', target, '--file', join(ROOT, 'Dockerfile'), ROOT])
+      // oxlint-disable-next-line no-await-in-loop
+      built.push({ name, archive: await exportImage(id, name) })
+    }
+    return built
+  })
+}
+
+/** Builds the images of the chart's `builtin` database and Redis: Debian's programs behind the official images' names. */
+export function buildServiceImages(): Promise<BuiltImage[]> {
+  return withLock('images', async () => {
+    await ensureDebianBase()
+    const built: BuiltImage[] = []
+    for (const [folder, name] of Object.entries(SERVICES)) {
+      // oxlint-disable-next-line no-await-in-loop
+      const id = await build([join(SOURCES, 'images', folder)])
+      // oxlint-disable-next-line no-await-in-loop
+      built.push({ name, archive: await exportImage(id, name) })
+    }
+    return built
+  })
+}
+
+/** The archive of `localhost/pause:1`, which holds each pod's namespaces; `/pause serve :8080` is a small HTTP server. */
+export function pauseImage(): Promise<string> {
+  return withLock('pause', async () => {
+    const archive = join(cacheFolder('images'), 'pause-1.tar')
+    if (existsSync(archive)) return archive
+    const folder = mkdtempSync(join(tmpdir(), 'wmoc-pause-'))
+    try {
+      await buildGo({ module: join(SOURCES, 'pause'), output: join(folder, 'pause') })
+      const container = (await buildah('from', 'scratch')).trim()
+      await buildah('copy', container, join(folder, 'pause'), '/pause')
+      await buildah('config', '--entrypoint', '["/pause"]', '--user', '65532:65532', container)
+      await buildah('commit', '--rm', container, 'localhost/pause:1')
+      await push('localhost/pause:1', archive, 'localhost/pause:1')
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+    return archive
+  })
+}
+
+function buildah(...args: string[]): Promise<string> {
+  const storage = cacheFolder('buildah')
+  const place = [
+    '--root',
+    join(storage, 'root'),
+    '--runroot',
+    join(storage, 'run'),
+    '--storage-driver',
+    'overlay',
+  ]
+  return execute('nice', ['-n', '5', 'buildah', ...place, ...args], {
+    env: { BUILDAH_ISOLATION: 'chroot' },
+    timeoutMs: 30 * 60_000,
+  })
+}
+
+/** Answers the image's id; steps whose inputs did not change come from the cache. */
+async function build(args: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'wmoc-build-'))
+  try {
+    const idFile = join(folder, 'id')
+    await buildah('bud', '--layers', '--pull=never', '--network=host', '--iidfile', idFile, ...args)
+    return readFileSync(idFile, 'utf8').trim().replace('sha256:', '')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** One archive for each image and name. */
+async function exportImage(id: string, name: string): Promise<string> {
+  const archive = join(
+    cacheFolder('images'),
+    `${name.replaceAll(/[^a-z0-9.-]+/g, '_')}-${id.slice(0, 16)}.tar`,
+  )
+  if (!existsSync(archive)) await push(id, archive, name)
+  return archive
+}
+
+async function push(image: string, archive: string, name: string): Promise<void> {
+  const part = `${archive}.part`
+  rmSync(part, { force: true })
+  // Compressed and at once unpacked again would only take time.
+  await buildah('push', '--disable-compression', image, `oci-archive:${part}:${name}`)
+  renameSync(part, archive)
+}
+
+async function hasImage(name: string): Promise<boolean> {
+  const names = await buildah('images', '--format', '{{.Name}}:{{.Tag}}')
+  return names.split('\n').includes(name)
+}
+
+async function commitBase(name: string, fill: (container: string) => Promise<void>, base = 'scratch') {
+  const container = (await buildah('from', '--pull-never', base)).trim()
+  await fill(container)
+  await buildah('commit', '--rm', container, name)
+}
+
+async function ensureDebianBase(): Promise<void> {
+  if (await hasImage(DEBIAN)) return
+  const folder = mkdtempSync(join(tmpdir(), 'wmoc-debian-'))
+  try {
+    const archive = join(folder, 'base.tar')
+    const options = ['--quiet', '--variant=minbase', '--include=ca-certificates']
+    await execute('nice', ['-n', '5', 'mmdebstrap', ...options, 'bookworm', archive])
+    await commitBase(DEBIAN, async (container) => {
+      await buildah('add', container, archive, '/')
+      await buildah('config', '--cmd', 'bash', container)
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Debian with this project's Node and the npm that the official image of it has. */
+async function ensureNodeBase(): Promise<void> {
+  await ensureDebianBase()
+  if (await hasImage(NODE)) return
+  const folder = mkdtempSync(join(tmpdir(), 'wmoc-node-'))
+  try {
+    const modules = join(folder, 'lib/node_modules')
+    mkdirSync(modules, { recursive: true })
+    const archive = (await execute('npm', ['pack', '--silent', 'npm@11'], { cwd: folder })).trim()
+    await execute('tar', ['xzf', archive], { cwd: folder })
+    renameSync(join(folder, 'package'), join(modules, 'npm'))
+    mkdirSync(join(folder, 'bin'))
+    await execute('cp', [process.execPath, join(folder, 'bin/node')])
+    for (const name of ['npm', 'npx']) {
+      // oxlint-disable-next-line no-await-in-loop
+      await execute('ln', ['-s', `../lib/node_modules/npm/bin/${name}-cli.js`, join(folder, 'bin', name)])
+    }
+    await commitBase(NODE, (container) => fillNodeBase(container, folder), DEBIAN)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function fillNodeBase(container: string, folder: string): Promise<void> {
+  await buildah('copy', container, join(folder, 'bin'), '/usr/local/bin')
+  await buildah('copy', container, join(folder, 'lib'), '/usr/local/lib')
+  const authorities = process.env['NODE_EXTRA_CA_CERTS']
+  if (authorities) {
+    // A machine behind a proxy of its own: npm in a build step must trust it too.
+    const place = '/etc/ssl/certs/ca-certificates.crt'
+    await buildah('copy', container, authorities, place)
+    await buildah('config', '--env', `NODE_EXTRA_CA_CERTS=${place}`, container)
+  }
+  const version = process.versions.node
+  await buildah(
+    'config',
+    '--env',
+    `NODE_VERSION=${version}`,
+    '--entrypoint',
+    '[]',
+    '--cmd',
+    'node',
+    container,
+  )
+}
