@@ -14,7 +14,9 @@ import packageJson from '../package.json' with { type: 'json' }
 import type { ApiConfig } from './config.ts'
 import { createAuditLog } from './kernel/audit.ts'
 import { bindModules } from './kernel/binding.ts'
+import { watchCertificates } from './kernel/certificates.ts'
 import { createDatabase } from './kernel/db.ts'
+import { watchDependencies } from './kernel/dependency-metrics.ts'
 import { serveDocs } from './kernel/docs.ts'
 import { createEventBus } from './kernel/events.ts'
 import { createGatewayNotices } from './kernel/gateway-notices.ts'
@@ -28,6 +30,7 @@ import { toOpenApi } from './kernel/openapi.ts'
 import { createRateLimiter } from './kernel/rate-limit.ts'
 import { createSecretBox } from './kernel/secrets.ts'
 import { CONTRACTS, createModules } from './modules.ts'
+import { watchFleet } from './modules/controllers/fleet-metrics.ts'
 import type { Modules } from './modules.ts'
 import { createMailer } from './providers/mail/mailer.ts'
 
@@ -63,6 +66,7 @@ export function compose(
     applicationName: `wmoc-${config.ROLE}`,
   })
   const store = openStore({ url: config.REDIS_URL, log, name: `wmoc-${config.ROLE}` })
+  watchDependencies({ metrics, db, store, hasReplicas: config.DATABASE_REPLICA_URLS.length > 0 })
   const events = createEventBus({ db, store, log, clock, metrics })
   const jobs = createJobQueue({ databaseUrl: config.DATABASE_URL, db, log, metrics })
   const audit = createAuditLog(db, clock)
@@ -141,6 +145,8 @@ export function compose(
     },
     addWorker() {
       addBase()
+      watchFleet(metrics, db, clock)
+      watchCertificates(metrics, { publicUrl: config.PUBLIC_URL, deviceDomain: config.DEVICE_DOMAIN })
       lifecycle.add('jobs', {
         start: () => jobs.start({ work: true }),
         stop: () => jobs.stop(),

@@ -1,5 +1,6 @@
 /** Prometheus metrics: one registry per process, names `wmoc_<process>_<noun>_<unit>`, label values from closed sets. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import packageJson from '../package.json' with { type: 'json' }
 
 export interface Metrics {
   readonly registry: Registry
@@ -21,9 +22,9 @@ export function createMetrics(process_: string): Metrics {
   new Gauge({
     name: 'wmoc_build_info',
     help: 'Build information; constant 1.',
-    labelNames: ['component', 'node_version'],
+    labelNames: ['component', 'version', 'node_version'],
     registers: [registry],
-  }).set({ component: process_, node_version: process.versions.node }, 1)
+  }).set({ component: process_, version: packageJson.version, node_version: process.versions.node }, 1)
   return {
     registry,
     counter: (name, help, labelNames = []) =>

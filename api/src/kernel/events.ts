@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
+import { readOnScrape } from '@wmoc/platform/scrape'
 import type { Store } from '@wmoc/platform/store'
 import type { Sequelize, Transaction } from 'sequelize'
 import type { DomainEvent, DomainEventType } from './domain-events.ts'
@@ -20,6 +21,7 @@ const ABANDONED_MS = 7 * 24 * 60 * 60 * 1_000
 /** Then the event is parked and the ones behind it go on: 1 + 2 + 4 + 8 s are waited before. */
 const MAX_ATTEMPTS = 5
 const RETRY_BASE_MS = 1_000
+const WAITING_EVERY_MS = 10_000
 
 type EventHandler = (event: never, transaction: Transaction) => Promise<void>
 
@@ -54,6 +56,15 @@ export function createEventBus({ db, store, log, clock, metrics }: Deps): EventB
     'wmoc_api_events_parked_total',
     'Domain events given up after repeated failures',
     ['subscriber'],
+  )
+  readOnScrape(
+    metrics.gauge(
+      'wmoc_api_events_oldest_waiting_seconds',
+      'How long the domain event has waited that is next for a subscriber; 0 where none waits.',
+      ['subscriber'],
+    ),
+    async () => (stopping === null ? [] : await Promise.all(subscriptions.map(waiting))),
+    { everyMs: WAITING_EVERY_MS },
   )
   let stopping: AbortController | null = null
   let loops: Promise<void>[] = []
@@ -105,14 +116,25 @@ export function createEventBus({ db, store, log, clock, metrics }: Deps): EventB
     }
   }
 
-  /** An idle subscriber costs reads only; its cursor still moves now and then, so that old events can be purged. */
-  async function isWorthALock({ subscriber, types }: Subscription): Promise<boolean> {
-    const state = await firstRow<EventCursor & { updatedAt: Date }>(
+  async function waiting({ subscriber, types }: Subscription) {
+    const state = await readCursor(subscriber)
+    const [first] = state ? (await readEvents(db, state, 1, { types })).events : []
+    const waitedMs = first ? clock().getTime() - first.event.recordedAt.getTime() : 0
+    return { labels: { subscriber }, value: Math.max(0, waitedMs / 1_000) }
+  }
+
+  async function readCursor(subscriber: string): Promise<(EventCursor & { updatedAt: Date }) | null> {
+    return await firstRow(
       db,
       `SELECT from_xid::text AS "fromXid", to_xid::text AS "toXid", position::text, updated_at AS "updatedAt"
        FROM event_cursors WHERE subscriber = $subscriber`,
       { subscriber },
     )
+  }
+
+  /** An idle subscriber costs reads only; its cursor still moves now and then, so that old events can be purged. */
+  async function isWorthALock({ subscriber, types }: Subscription): Promise<boolean> {
+    const state = await readCursor(subscriber)
     if (!state) return false
     if (clock().getTime() - state.updatedAt.getTime() > IDLE_MOVE_MS) return true
     return (await readEvents(db, state, 1, { types })).events.length > 0

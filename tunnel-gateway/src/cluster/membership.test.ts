@@ -6,6 +6,8 @@ import { testRedis } from '@wmoc/testkit/redis'
 import { redisCommand, startCluster } from '#src/testing/cluster.ts'
 import type { Cluster } from '#src/testing/cluster.ts'
 import { until } from '#src/testing/harness.ts'
+import { createRing } from '#src/core/ring.ts'
+import { ringFingerprint } from './metrics.ts'
 
 const log = createLogger({ process: 'test', level: 'silent' })
 const THREE = ['gateway-0', 'gateway-1', 'gateway-2']
@@ -37,6 +39,25 @@ suite('membership', () => {
     const metrics = await cluster.shards[2]!.metrics()
     assert.match(metrics, /wmoc_gateway_ring_members 3/)
     assert.match(metrics, /wmoc_gateway_ring_ownership_ratio 0\.3/)
+    const fingerprints = await Promise.all(
+      cluster.shards.map(
+        async (shard) => /^wmoc_gateway_ring_fingerprint (\d+)$/m.exec(await shard.metrics())?.[1],
+      ),
+    )
+    assert.equal(new Set(fingerprints).size, 1)
+    const shares = (weight: number) =>
+      createRing([...THREE.map((shard) => ({ shard, weight: 1 })), { shard: 'gateway-3', weight }], 1)
+    assert.equal(
+      ringFingerprint(
+        createRing(
+          THREE.map((shard) => ({ shard, weight: 1 })),
+          9,
+        ),
+      ),
+      Number(fingerprints[0]),
+    )
+    assert.notEqual(ringFingerprint(shares(1)), Number(fingerprints[0]))
+    assert.notEqual(ringFingerprint(shares(1)), ringFingerprint(shares(2)))
   })
 
   test('F11: duplicate, broken and unknown messages change nothing', async () => {

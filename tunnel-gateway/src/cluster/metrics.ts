@@ -1,4 +1,5 @@
 /** What operators see of the ring. */
+import { createHash } from 'node:crypto'
 import type { Metrics } from '@wmoc/platform/metrics'
 import type { Membership } from './members.ts'
 
@@ -17,6 +18,11 @@ export function createClusterMetrics(metrics: Metrics, membership: Membership) {
   )
   gauge('wmoc_gateway_ring_ownership_ratio', 'Share of the hash space this shard owns.', () =>
     membership.ring().ownershipOf(membership.self.shard),
+  )
+  gauge(
+    'wmoc_gateway_ring_fingerprint',
+    'A number that is the same on all shards that have applied the same ring.',
+    () => ringFingerprint(membership.ring()),
   )
   return {
     misrouted: metrics.counter(
@@ -37,4 +43,10 @@ export function createClusterMetrics(metrics: Metrics, membership: Membership) {
       'Times that this process stood still long enough to ask the store what it still holds.',
     ),
   }
+}
+
+/** Of the shards and their shares. Epochs don't tell: each shard counts the changes that it has seen itself. */
+export function ringFingerprint(ring: ReturnType<Membership['ring']>): number {
+  const shares = ring.shards.map((shard) => `${shard} ${ring.ownershipOf(shard).toFixed(6)}`)
+  return createHash('sha256').update(shares.join('\n')).digest().readUInt32BE()
 }
