@@ -1,9 +1,13 @@
 /** The programs that tests need besides npm packages: found, or installed where that is possible without asking. */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { findProgram } from './start/leash.ts'
 
 interface Tool {
   readonly program: string
+  /** Where it is, when that is no folder of programs. */
+  readonly folder?: string
   /** Debian's package. */
   readonly package: string
   /** A variable that names the program instead. */
@@ -11,10 +15,29 @@ interface Tool {
 }
 
 const TOOLS = {
-  redis: { program: 'redis-server', package: 'redis-server' },
-  chromium: { program: 'chromium', package: 'chromium', variable: 'CHROMIUM' },
-  nginx: { program: 'nginx', package: 'nginx-light' },
-} as const satisfies Record<string, Tool>
+  redis: [{ program: 'redis-server', package: 'redis-server' }],
+  chromium: [{ program: 'chromium', package: 'chromium', variable: 'CHROMIUM' }],
+  nginx: [{ program: 'nginx', package: 'nginx-light' }],
+  prometheus: [
+    { program: 'promtool', package: 'prometheus' },
+    { program: 'prometheus-alertmanager', package: 'prometheus-alertmanager' },
+  ],
+  kube: [
+    { program: 'openssl', package: 'openssl' },
+    { program: 'python3', package: 'python3-pip' },
+  ],
+  nodes: [
+    { program: 'containerd', package: 'containerd' },
+    { program: 'runc', package: 'runc' },
+    { program: 'bridge', folder: '/usr/lib/cni', package: 'containernetworking-plugins' },
+    { program: 'nft', package: 'nftables' },
+    { program: 'iptables', package: 'iptables' },
+    { program: 'ip', package: 'iproute2' },
+    { program: 'conntrack', package: 'conntrack' },
+    { program: 'buildah', package: 'buildah' },
+    { program: 'mmdebstrap', package: 'mmdebstrap' },
+  ],
+} as const satisfies Record<string, readonly Tool[]>
 export type ToolName = keyof typeof TOOLS
 
 /**
@@ -37,9 +60,13 @@ export function ensureTools(names: readonly ToolName[]): void {
 
 function missingPackages(names: readonly ToolName[]): string[] {
   return names
-    .map((name): Tool => TOOLS[name])
-    .filter((tool) => !(tool.variable && process.env[tool.variable]) && !findProgram(tool.program))
+    .flatMap((name): readonly Tool[] => TOOLS[name])
+    .filter((tool) => !(tool.variable && process.env[tool.variable]) && !isThere(tool))
     .map((tool) => tool.package)
+}
+
+function isThere({ program, folder }: Tool): boolean {
+  return folder ? existsSync(join(folder, program)) : findProgram(program) !== null
 }
 
 function apt(args: string[]): void {

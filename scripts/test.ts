@@ -1,6 +1,6 @@
 /**
- * `npm test`: the checks and every test, with real services. `npm test -- unit|integration|e2e|check` or paths choose a
- * part. The last line is `N passed, N failed`; the exit code is 0 only when nothing failed and something ran.
+ * `npm test`: the checks and every test, with real services. `npm test -- unit|integration|e2e|kube|check` or paths choose a
+ * part, `--without kube` leaves a kind out. The last line is `N passed, N failed`; the exit code is 0 only when nothing failed and something ran.
  */
 import { availableParallelism } from 'node:os'
 import { startPostgres } from '../testkit/src/postgres.ts'
@@ -10,17 +10,22 @@ import type { ToolName } from './ensure-tools.ts'
 import { ROOT as root } from './start/root.ts'
 import { isPortalStale } from './start/portal.ts'
 import { buildPortal } from './start/portal-build.ts'
-import { discoverTests, KINDS } from './test/discover.ts'
-import type { Kind, TestFile } from './test/discover.ts'
+import { discoverTests } from './test/discover.ts'
+import type { TestFile } from './test/discover.ts'
+import { prepareKube } from './test/prepare-kube.ts'
 import { runFiles } from './test/run-files.ts'
+import { parseSelection } from './test/selection.ts'
 
 const FILE_TIMEOUT_MS = 5 * 60_000
+/** A cluster's start, images and rollouts are in one file's time. */
+const CLUSTER_TIMEOUT_MS = 12 * 60_000
 
 function toolsFor(files: readonly TestFile[]): ToolName[] {
   const tools: ToolName[] = []
   if (files.some(({ kind }) => kind !== 'unit')) tools.push('redis')
   if (files.some(({ needsBrowser }) => needsBrowser)) tools.push('chromium')
   if (files.some(({ needsNginx }) => needsNginx)) tools.push('nginx')
+  if (files.some(({ needsPrometheus }) => needsPrometheus)) tools.push('prometheus')
   return tools
 }
 
@@ -29,41 +34,55 @@ async function main(
   signal: AbortSignal,
 ): Promise<{ passed: number; failed: number }> {
   const total = { passed: 0, failed: 0 }
-  const kinds = args.filter((arg): arg is Kind => (KINDS as readonly string[]).includes(arg))
-  const paths = args.filter((arg) => arg !== 'check' && !kinds.includes(arg as Kind))
-  const hasChecks = args.length === 0 || args.includes('check')
-  const onlyChecks = hasChecks && kinds.length === 0 && paths.length === 0 && args.length > 0
-
+  const { paths, isWanted, left, hasChecks, hasTests } = parseSelection(args)
+  for (const kind of left) console.log(`left out, as --without says: ${kind}`)
   if (hasChecks) {
     for (const { isGood } of await runChecks()) total[isGood ? 'passed' : 'failed'] += 1
   }
-  if (onlyChecks) return total
+  if (!hasTests) return total
 
-  const files = discoverTests(root, paths).filter(({ kind }) => kinds.length === 0 || kinds.includes(kind))
+  const files = discoverTests(root, paths).filter(({ kind }) => isWanted(kind))
   if (files.length === 0) throw new Error(`no tests under ${paths.join(' ') || 'the root'}`)
+  const run = async (group: readonly TestFile[], concurrency: number, timeoutMs = FILE_TIMEOUT_MS) => {
+    const { passed, failed } = await runFiles({
+      root,
+      files: group.map(({ path }) => path),
+      concurrency,
+      timeoutMs,
+      signal,
+    })
+    total.passed += passed
+    total.failed += failed
+  }
+  const runKube = async (group: readonly TestFile[], problem: string | null) => {
+    if (problem) {
+      console.log(`✖ ${group.length} files of kind kube cannot run:\n${problem}`)
+      total.failed += group.length
+      return
+    }
+    const hasNodes = ({ needsNodes }: TestFile) => needsNodes
+    await run(
+      group.filter((file) => !hasNodes(file)),
+      2,
+    )
+    await run(group.filter(hasNodes), 1, CLUSTER_TIMEOUT_MS)
+  }
+  const kube = files.filter(({ kind }) => kind === 'kube')
+  const others = files.filter(({ kind }) => kind !== 'kube')
   ensureTools(toolsFor(files))
-  const whole = files.filter(({ kind }) => kind === 'e2e')
-  if (files.some(({ needsBrowser }) => needsBrowser) && isPortalStale(root))
-    await buildPortal(root, console.log)
+  const preparation = kube.length > 0 ? prepareKube(root, kube) : Promise.resolve(null)
+  const needsPortal = files.some(({ needsBrowser }) => needsBrowser)
+  if (needsPortal && isPortalStale(root)) await buildPortal(root, console.log)
   const postgres = files.some(({ kind }) => kind !== 'unit') ? await startPostgres() : null
   if (postgres) process.env['WMOC_TEST_POSTGRES_URL'] = postgres.url
   try {
-    const groups = [
-      { files: files.filter(({ kind }) => kind !== 'e2e'), concurrency: Math.max(2, availableParallelism()) },
-      { files: whole, concurrency: 1 },
-    ]
-    for (const group of groups) {
-      if (group.files.length === 0) continue
-      const { passed, failed } = await runFiles({
-        root,
-        files: group.files.map(({ path }) => path),
-        concurrency: group.concurrency,
-        timeoutMs: FILE_TIMEOUT_MS,
-        signal,
-      })
-      total.passed += passed
-      total.failed += failed
-    }
+    const isWhole = ({ kind }: TestFile) => kind === 'e2e'
+    await run(
+      others.filter((file) => !isWhole(file)),
+      Math.max(2, availableParallelism()),
+    )
+    await run(others.filter(isWhole), 1)
+    if (kube.length > 0 && !signal.aborted) await runKube(kube, await preparation)
   } finally {
     await postgres?.stop()
   }

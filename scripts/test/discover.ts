@@ -2,7 +2,7 @@
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 
-export const KINDS = ['unit', 'integration', 'e2e'] as const
+export const KINDS = ['unit', 'integration', 'e2e', 'kube'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface TestFile {
@@ -11,6 +11,9 @@ export interface TestFile {
   readonly kind: Kind
   readonly needsNginx: boolean
   readonly needsBrowser: boolean
+  readonly needsPrometheus: boolean
+  /** A cluster whose nodes run containers: it has the machine for itself. */
+  readonly needsNodes: boolean
 }
 
 /** Every `*.test.ts` under the paths (files, folders; the root when none is given), sorted. */
@@ -32,15 +35,19 @@ export function discoverTests(root: string, paths: readonly string[]): TestFile[
   return [...found].toSorted().map((path) => classify(path, readFileSync(join(root, path), 'utf8')))
 }
 
-/** End-to-end: the whole system or a browser; integration: real services; unit: the rest. */
+/** Kube: Kubernetes; end-to-end: the whole system or a browser; integration: real services; unit: the rest. */
 function classify(path: string, source: string): TestFile {
+  const needsNodes = path.startsWith('e2e/kube/')
+  const isKube = needsNodes || path.endsWith('.kube.test.ts')
   const isWhole = path.startsWith('e2e/') || path.startsWith('web/test/') || /support\/stack/.test(source)
   const isIntegration =
     path.startsWith('testkit/') || /@wmoc\/testkit\/|\/testing\/|testkit\/src/.test(source)
   return {
     path,
-    kind: isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
+    kind: isKube ? 'kube' : isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
     needsBrowser: /['"/]chromium(\.ts)?['"]/.test(source),
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
+    needsPrometheus: /promtool|kube\/prometheus/.test(source) || path.startsWith('observability/'),
+    needsNodes,
   }
 }

@@ -1,6 +1,6 @@
 /**
  * T3: a whole real cluster: control plane, DNS, and nodes with kubelet, containerd and runc, in namespaces of their own
- * without a way out. Needs root and Debian's packages of `nodePrograms`. Nothing of it outlives the test.
+ * without a way out. Needs root and Debian's packages of `scripts/ensure-tools.ts`. Nothing of it outlives the test.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findProgram } from '../../../scripts/start/leash.ts'
+import { ensureTools as ensurePackages } from '../../../scripts/ensure-tools.ts'
 import {
   API_PORT,
   HUB_ADDRESS,
@@ -51,7 +51,12 @@ const START_MS = 300_000
 
 /** Starts the cluster; answers when all nodes are Ready. */
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
-  checkMachine()
+  if (process.getuid?.() !== 0) {
+    throw new Error(
+      'a cluster with nodes needs root (namespaces, mounts, containers): run the tests with sudo',
+    )
+  }
+  ensurePackages(['kube', 'nodes'])
   await ensureTools('cli', 'control-plane', 'coredns')
   const images = [await pauseImage(), ...(options.images ?? [])]
   const nodes = nodeSettings(options.nodes ?? 1)
@@ -108,35 +113,6 @@ interface NodeList {
 
 function isReady(node: NodeList['items'][number]): boolean {
   return (node.status.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
-}
-
-/** Programs that a node needs, and Debian's packages that have them. */
-const NODE_PROGRAMS = {
-  containerd: 'containerd',
-  runc: 'runc',
-  nft: 'nftables',
-  iptables: 'iptables',
-  ip: 'iproute2',
-  conntrack: 'conntrack',
-  buildah: 'buildah',
-  unshare: 'util-linux',
-  openssl: 'openssl',
-} as const
-
-function checkMachine(): void {
-  if (process.getuid?.() !== 0) {
-    throw new Error(
-      'a cluster with nodes needs root (namespaces, mounts, containers): run the tests with sudo',
-    )
-  }
-  const missing: string[] = Object.entries(NODE_PROGRAMS).flatMap(([name, part]) =>
-    findProgram(name) ? [] : [part],
-  )
-  if (!findProgram('bridge', '/usr/lib/cni')) missing.push('containernetworking-plugins')
-  if (missing.length === 0) return
-  throw new Error(
-    `programs are missing that a node needs: apt-get install -y --no-install-recommends ${missing.join(' ')}`,
-  )
 }
 
 function startKeeper(folder: string) {

@@ -43,6 +43,10 @@ const TOOL_SETS = {
 } as const satisfies Record<string, ToolSet>
 export type KubeTools = keyof typeof TOOL_SETS
 
+export function isKubeTools(name: string): name is KubeTools {
+  return Object.hasOwn(TOOL_SETS, name)
+}
+
 /** Makes sure that the programs of a set are there: minutes for what Go must build, once a machine. */
 export async function ensureTools(...names: readonly KubeTools[]): Promise<void> {
   for (const name of names) {
