@@ -5,6 +5,7 @@ import { RULE_FILES } from './gen/alerts.ts'
 import { chartReadme, chartSchema } from './gen/charts.ts'
 import { configReference } from './gen/config.ts'
 import { CRD_FILES } from './gen/crds.ts'
+import { DASHBOARD_FILES } from './gen/dashboards.ts'
 import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
 import { openApiText } from './gen/openapi.ts'
@@ -26,6 +27,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/security.md': threatsText,
   ...CRD_FILES,
   ...RULE_FILES,
+  ...DASHBOARD_FILES,
 }
 
 function present(file: string): string | null {

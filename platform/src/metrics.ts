@@ -19,13 +19,7 @@ export interface Metrics {
 export function createMetrics(process_: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  new Gauge({
-    name: 'wmoc_build_info',
-    help: 'Build information; constant 1.',
-    labelNames: ['component', 'version', 'node_version'],
-    registers: [registry],
-  }).set({ component: process_, version: packageJson.version, node_version: process.versions.node }, 1)
-  return {
+  const metrics: Metrics = {
     registry,
     counter: (name, help, labelNames = []) =>
       new Counter({ name, help, labelNames: [...labelNames], registers: [registry] }),
@@ -40,4 +34,9 @@ export function createMetrics(process_: string): Metrics {
         ...(options.buckets === undefined ? {} : { buckets: options.buckets }),
       }),
   }
+  const { version } = packageJson
+  metrics
+    .gauge('wmoc_build_info', 'Build information; constant 1.', ['component', 'version', 'node_version'])
+    .set({ component: process_, version, node_version: process.versions.node }, 1)
+  return metrics
 }
