@@ -48,7 +48,7 @@ export interface InformerOptions<T> {
 }
 
 const FIRST_WAIT_MS = 250
-const MAX_WAIT_MS = 30_000
+const MAX_WAIT_MS = 10_000
 /** After so many watches in a row that could not even begin, list anew. */
 const WATCHES_BEFORE_LIST = 5
 

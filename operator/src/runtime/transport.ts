@@ -1,6 +1,7 @@
 /** One request to the API server: signed, paced, timed, counted; its refusals as KubeErrors. */
-import { Agent, request } from 'undici'
-import type { Dispatcher } from 'undici'
+import { request } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
+import { createConnections } from './connections.ts'
 import { KubeError } from './errors.ts'
 import type { ClusterAccess } from './kubeconfig.ts'
 import { refusal } from './refusal.ts'
@@ -14,6 +15,11 @@ export interface KubeClientOptions {
   readonly requestsPerSecond?: number
   /** Time for the server to answer. Default 15 s. */
   readonly timeoutMs?: number
+  /**
+   * Silence of a watch after which its connection counts as dead. The server sends a bookmark about once a minute;
+   * default 150 s.
+   */
+  readonly watchSilenceMs?: number
   /** Called with each answer: its HTTP status, or `error` where there was none. */
   readonly onRequest?: (verb: Verb, code: string) => void
   /** Of the program, as the server's audit log shows it. */
@@ -40,28 +46,28 @@ export interface Transport {
   close(): Promise<void>
 }
 
-/** The server sends a bookmark about once a minute: longer silence means that the connection is dead. */
-const WATCH_SILENCE_MS = 150_000
+interface GuardedCall extends Call {
+  /** Throws where the call must not be sent any more. */
+  readonly check: () => void
+}
+
+interface Opened {
+  readonly body: Dispatcher.ResponseData['body']
+  /** What an error of reading it is to the caller. */
+  readonly fail: (error: unknown) => KubeError
+}
 
 export function createTransport(options: KubeClientOptions): Transport {
-  const { access, timeoutMs = 15_000, requestsPerSecond = 20 } = options
+  const { access, timeoutMs = 15_000, requestsPerSecond = 20, watchSilenceMs = 150_000 } = options
   const bucket = createTokenBucket(requestsPerSecond, requestsPerSecond * 2)
-  const agent = new Agent({
-    connect: {
-      timeout: timeoutMs,
-      rejectUnauthorized: !access.isInsecure,
-      ...(access.ca === undefined ? {} : { ca: access.ca }),
-      ...(access.cert === undefined ? {} : { cert: access.cert, key: access.key }),
-      ...(access.serverName === undefined ? {} : { servername: access.serverName }),
-    },
-  })
+  const connections = createConnections(access, timeoutMs)
 
-  async function send(call: Call): Promise<Dispatcher.ResponseData> {
+  async function send(call: Call, dispatcher: Agent): Promise<Dispatcher.ResponseData> {
     const token = await access.token()
     const hasBody = call.body !== undefined
     const limitMs = call.timeoutMs ?? timeoutMs
     return request(access.server + call.path + queryOf(call.query), {
-      dispatcher: agent,
+      dispatcher,
       method: call.method,
       headers: {
         accept: 'application/json',
@@ -71,60 +77,65 @@ export function createTransport(options: KubeClientOptions): Transport {
       },
       body: hasBody ? JSON.stringify(call.body) : null,
       headersTimeout: limitMs,
-      bodyTimeout: call.verb === 'watch' ? WATCH_SILENCE_MS : limitMs,
+      bodyTimeout: call.verb === 'watch' ? watchSilenceMs : limitMs,
       signal: call.signal ?? null,
     })
   }
 
-  async function open(call: Call): Promise<Dispatcher.ResponseData> {
+  async function open(call: GuardedCall): Promise<Opened> {
+    const agent = connections.current()
+    const fail = (error: unknown) => {
+      connections.failed(agent, error)
+      return unreachable(error, call)
+    }
     try {
       await bucket.take(call.signal)
-      const response = await send(call)
+      // It may have waited for long.
+      call.check()
+      const response = await send(call, agent)
       options.onRequest?.(call.verb, String(response.statusCode))
-      if (response.statusCode >= 200 && response.statusCode < 300) return response
+      if (response.statusCode >= 200 && response.statusCode < 300) return { body: response.body, fail }
       throw refusal(response.statusCode, await response.body.text(), response.headers['retry-after'])
     } catch (error) {
       if (error instanceof KubeError) throw error
       if (call.signal?.aborted !== true) options.onRequest?.(call.verb, 'error')
-      throw unreachable(error, call)
+      throw fail(error)
     }
   }
 
-  async function* pieces(response: Dispatcher.ResponseData, call: Call): AsyncGenerator<Uint8Array> {
+  async function* pieces({ body, fail }: Opened): AsyncGenerator<Uint8Array> {
     try {
-      yield* response.body as AsyncIterable<Uint8Array>
+      yield* body as AsyncIterable<Uint8Array>
     } catch (error) {
-      throw unreachable(error, call)
+      throw fail(error)
     } finally {
-      response.body.destroy()
+      body.destroy()
     }
   }
 
   function make(bound: AbortSignal | undefined, isAllowed: () => boolean): Transport {
-    const guarded = (call: Call): Call => {
-      if (bound?.aborted === true || !isAllowed()) {
+    const guarded = (call: Call): GuardedCall => {
+      const check = () => {
+        if (bound?.aborted !== true && isAllowed()) return
         throw new KubeError(0, 'Aborted', `${call.verb} ${call.path} was not sent: the time for it is over`)
       }
-      if (bound === undefined) return call
-      return { ...call, signal: call.signal === undefined ? bound : AbortSignal.any([bound, call.signal]) }
+      check()
+      const both = [bound, call.signal].filter((signal) => signal !== undefined)
+      return { ...call, check, signal: both.length > 1 ? AbortSignal.any(both) : both[0] }
     }
     const text = async (call: Call) => {
-      const ours = guarded(call)
-      const response = await open(ours)
-      return response.body.text().catch((error: unknown) => {
-        throw unreachable(error, ours)
+      const { body, fail } = await open(guarded(call))
+      return body.text().catch((error: unknown) => {
+        throw fail(error)
       })
     }
     return {
       text,
       json: async <T>(call: Call) => JSON.parse(await text(call)) as T,
-      async stream(call) {
-        const ours = guarded(call)
-        return pieces(await open(ours), ours)
-      },
+      stream: async (call) => pieces(await open(guarded(call))),
       bind: (signal, allowed) =>
         make(bound === undefined ? signal : AbortSignal.any([bound, signal]), () => isAllowed() && allowed()),
-      close: () => agent.destroy(),
+      close: () => connections.close(),
     }
   }
   return make(undefined, () => true)
