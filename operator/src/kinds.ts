@@ -1,4 +1,5 @@
 /** The kinds that this operator reconciles; one line each. */
+import { tunnelGateway } from './kinds/tunnel-gateway/index.ts'
 import type { Kind } from './runtime/kind.ts'
 
-export const KINDS: readonly Kind[] = []
+export const KINDS: readonly Kind[] = [tunnelGateway]
