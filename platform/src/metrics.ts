@@ -13,12 +13,20 @@ export interface Metrics {
   ): Histogram<L>
 }
 
+/** Gauges of the library that are named like counters; the sums of those by type that stay. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+]
+
 /**
  * @param process Short name of the process, for `wmoc_build_info`; metric names are given whole.
  */
 export function createMetrics(process_: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  for (const name of MISNAMED) registry.removeSingleMetric(name)
   const metrics: Metrics = {
     registry,
     counter: (name, help, labelNames = []) =>

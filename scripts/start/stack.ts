@@ -56,6 +56,8 @@ export interface Stack {
   readonly deviceDomain: string
   readonly databaseUrl: string
   readonly redisUrl: string
+  /** Where health and metrics are; those of a gateway stand in `gateways()`. */
+  readonly adminPorts: { readonly api: number; readonly worker: number }
   /** Those that run now; two of one name while one replaces the other. */
   gateways(): readonly RunningGateway[]
   /** Null where the options name nobody. */
@@ -242,6 +244,7 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
     deviceDomain,
     databaseUrl,
     redisUrl,
+    adminPorts: { api: apiAdminPort, worker: workerAdminPort },
     gateways: () =>
       gateways()
         .filter(({ child }) => child.isRunning)
