@@ -122,7 +122,9 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
     while (!signal.aborted && performance.now() < leadsUntil) {
       await pause(Math.min(jittered(renewMs), leadsUntil - performance.now()), signal)
       if (signal.aborted) return
-      const deadline = AbortSignal.timeout(Math.max(1, Math.min(renewMs * 2, leadsUntil - performance.now())))
+      const leftMs = Math.ceil(Math.min(renewMs * 2, leadsUntil - performance.now()))
+      if (leftMs <= 0) return
+      const deadline = AbortSignal.timeout(leftMs)
       try {
         const { isOurs, heldMs } = await tryOnce(AbortSignal.any([signal, deadline]))
         if (!isOurs && heldMs > 0) return

@@ -141,21 +141,42 @@ function keepDrains(work: Work): Action[] {
 }
 
 /** Whether there is a reason to go on draining a marked shard. */
-function isWished(shard: Shard, { spec, set, target }: Work): boolean {
-  if (shard.isDrainAsked || shard.ordinal >= spec.replicas) return true
-  if (shard.mark?.reason !== 'Rollout' || shard.template === target.template) return false
+function isWished(shard: Shard, work: Work): boolean {
+  const { spec, set } = work
+  if (shard.isDrainAsked) return true
+  if (shard.ordinal >= spec.replicas) return shard.ordinal === set.replicas - 1
+  if (shard.mark?.reason !== 'Rollout') return false
+  const isNext = outdatedOf(work).slice(0, limitOf(work)).includes(shard)
+  if (!isNext) return false
   return shard.ordinal >= set.partition || (!spec.paused && spec.rollout.strategy !== 'OnDelete')
 }
 
-/** Shards that should serve and do not, whoever took them away. */
-function away({ set, world }: Work, except?: Shard): string[] {
+/** Shards of another template than they should have, from the highest on. */
+function outdatedOf({ world, target }: Work): Shard[] {
+  return world.shards.filter(({ template }) => template !== target.template).toReversed()
+}
+
+/** Shards that may be away at once because of a rollout. */
+function limitOf({ spec, set }: Work): number {
+  return shareOf(spec.rollout.maxUnavailable, set.replicas)
+}
+
+/** Shards that do not serve, whoever took them away; of those that are to go, only who is on the way back. */
+function away(work: Work, except?: Shard): string[] {
+  const { set, spec, world } = work
   const names: string[] = []
   for (let ordinal = 0; ordinal < set.replicas; ordinal++) {
     if (ordinal === except?.ordinal) continue
     const shard = world.shards.find((present) => present.ordinal === ordinal)
-    if (shard === undefined || !isServing(shard)) names.push(shard?.name ?? `number ${ordinal}`)
+    if (shard !== undefined && isServing(shard)) continue
+    if (ordinal < spec.replicas || isOnItsWayBack(shard, work)) names.push(shard?.name ?? `number ${ordinal}`)
   }
   return names
+}
+
+function isOnItsWayBack(shard: Shard | undefined, { nowMs }: Work): boolean {
+  if (shard === undefined || shard.isDrainAsked || shard.mark?.reason === 'Manual') return false
+  return shard.isReady || nowMs - shard.readySinceMs < PATIENCE_MS
 }
 
 /** The highest shard is drained and removed, then the next. */
@@ -214,7 +235,7 @@ function drainOver(shard: Shard, state: 'drained' | 'timedOut'): Tell {
 /** Shards of another template than the target's are replaced from the highest on. */
 function roll(work: Work): Partial<Plan> {
   const { set, spec, target, world, nowMs } = work
-  const outdated = world.shards.filter(({ template }) => template !== target.template).toReversed()
+  const outdated = outdatedOf(work)
   const isWhole = world.shards.length === set.replicas && outdated.length === 0
   if (isWhole && set.completed[0] === target.template && set.partition === 0) return {}
   const verdict = judge(world, spec, target, nowMs)
@@ -261,7 +282,7 @@ function advance(work: Work, outdated: readonly Shard[], verdict: Verdict): Part
   const { set, spec, world, target, nowMs } = work
   const count = set.replicas
   const room = target.isKnownGood ? count : roomInStep(count - outdated.length, count, spec)
-  const limit = shareOf(spec.rollout.maxUnavailable, count)
+  const limit = limitOf(work)
   const tells: Tell[] = []
   let { partition } = set
   let before = 0

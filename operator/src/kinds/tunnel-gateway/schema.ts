@@ -90,13 +90,16 @@ const drain = cel(
 )
 
 const isZero = (value: number | string) => value === 0 || value === '0%'
-const notZero = (name: string) =>
-  cel(
+/** A number of shards, or a share of them. Its length lets the API server see that the rules cost little. */
+function someShards(name: string) {
+  const schema = cel(
     intOrString(MAX_SHARDS),
     "type(self) == int ? self != 0 : self != '0%'",
     `${name} must not be 0`,
     (value) => !isZero(value),
   )
+  return schema.meta({ ...schema.meta(), maxLength: 4 })
+}
 
 const gate = z.object({
   maxErrorPercent: describe(
@@ -114,7 +117,7 @@ const gate = z.object({
 })
 
 const step = z.object({
-  shards: describe(notZero('steps[].shards'), 'So many shards are updated at the end of the step.'),
+  shards: describe(someShards('steps[].shards'), 'So many shards are updated at the end of the step.'),
   pause: duration('any').default('5m'),
 })
 
@@ -124,7 +127,7 @@ const rollout = cel(
       z.object({
         strategy: z.enum(['RollingUpdate', 'Progressive', 'OnDelete']).default('RollingUpdate'),
         maxUnavailable: describe(
-          notZero('rollout.maxUnavailable').default(1),
+          someShards('rollout.maxUnavailable').default(1),
           'Shards that may be away at once because of a rollout.',
         ),
         steps: z.array(step).max(20).optional(),
@@ -177,6 +180,11 @@ const monitoring = cel(
   ({ serviceMonitor, podMonitor }) => !(serviceMonitor && podMonitor),
 )
 
+/** Absent is the same as empty. The API server checks a default by the rules, so that it has to be whole. */
+function withDefaults<S extends z.ZodObject>(schema: S) {
+  return schema.prefault(schema.parse({}) as z.input<S>)
+}
+
 const spec = z.object({
   replicas: describe(
     int32(0, MAX_SHARDS).default(2),
@@ -198,8 +206,8 @@ const spec = z.object({
       ),
     })
     .prefault({}),
-  drain: drain.prefault({}),
-  rollout: rollout.prefault({}),
+  drain: withDefaults(drain),
+  rollout: withDefaults(rollout),
   autoscaling: describe(
     autoscaling.optional(),
     'Shards by tunnels; absent: left to `replicas`, an HPA or KEDA.',
@@ -231,7 +239,7 @@ const spec = z.object({
       ),
     })
     .prefault({}),
-  monitoring: monitoring.prefault({}),
+  monitoring: withDefaults(monitoring),
   paused: describe(
     z.boolean().default(false),
     'Holds a rollout where it is. Scaling and drains go on; the annotation wmoc.online/paused holds everything.',

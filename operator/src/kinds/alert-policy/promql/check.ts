@@ -55,13 +55,19 @@ function children(node: SyntaxNode): SyntaxNode[] {
  * as (a * b) offset 5m, Prometheus as a * (b offset 5m). Null where something is shifted twice.
  */
 function shiftedPart(node: SyntaxNode, before: readonly string[]): SyntaxNode | null {
-  if (node.name === 'BinaryExpr' || node.name === 'UnaryExpr')
-    return shiftedPart(children(node).at(-1)!, before)
+  if (OPERATIONS.has(node.name)) return shiftedPart(children(node).at(-1)!, before)
   if (node.name !== 'OffsetExpr' && node.name !== 'StepInvariantExpr') return node
   return before.includes(node.name) ? null : shiftedPart(children(node)[0]!, [...before, node.name])
 }
 
+function unshifted(node: SyntaxNode): SyntaxNode {
+  return node.name === 'OffsetExpr' || node.name === 'StepInvariantExpr'
+    ? unshifted(children(node)[0]!)
+    : node
+}
+
 const COMPARISONS = new Set(['Eql', 'Neq', 'Gtr', 'Gte', 'Lss', 'Lte'])
+const OPERATIONS = new Set(['BinaryExpr', 'UnaryExpr'])
 const SET_OPERATORS = new Set(['And', 'Or', 'Unless'])
 /** What `offset` and `@` may follow. */
 const SELECTORS = new Set(['VectorSelector', 'MatrixSelector', 'SubqueryExpr'])
@@ -91,7 +97,7 @@ function createTypes(text: string): (node: SyntaxNode) => ValueType {
         parts.slice(1).forEach(duration)
         return 'matrix'
       case 'SubqueryExpr':
-        if (parts[0]!.name === 'BinaryExpr' || parts[0]!.name === 'UnaryExpr')
+        if (OPERATIONS.has(unshifted(parts[0]!).name))
           throw problem(`${source(parts[0]!)} needs parentheses before a range`)
         expect(parts[0]!, ['vector'], 'a subquery')
         parts.slice(1).forEach(duration)

@@ -190,7 +190,7 @@ suite('an expression of a rule', () => {
   })
 
   test('put together at random is judged as promtool judges it', () => {
-    const samples = [...new Set(fc.sample(expression, { numRuns: 6000, seed: 9899 }))]
+    const samples = [...new Set(fc.sample(expression, { numRuns: 1_500, seed: 7 }))]
     const refused = refusedByPromtool(samples)
     assert.ok(refused.size > 50 && refused.size < samples.length - 50)
     for (const expr of samples) {
