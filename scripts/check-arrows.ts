@@ -14,7 +14,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   operator: ['platform', 'observability'],
   observability: [],
   web: [],
-  'web/server': ['platform'],
+  // Its headers are those of Vite's preview too.
+  'web/server': ['platform', 'web'],
 }
 const PURE_PACKAGES = new Set(['zod'])
 /** What other modules may see of an API module: its contract, and the types of its service and of itself. */

@@ -22,6 +22,8 @@ const TOOLS = {
     { program: 'promtool', package: 'prometheus' },
     { program: 'prometheus-alertmanager', package: 'prometheus-alertmanager' },
   ],
+  // Its server, which the client's package is without.
+  postgres: [{ program: 'pg_ctlcluster', package: 'postgresql' }],
   kube: [
     { program: 'openssl', package: 'openssl' },
     { program: 'python3', package: 'python3-pip' },

@@ -25,6 +25,7 @@ function toolsFor(files: readonly TestFile[]): ToolName[] {
   if (files.some(({ kind }) => kind !== 'unit')) tools.push('redis')
   if (files.some(({ needsBrowser }) => needsBrowser)) tools.push('chromium')
   if (files.some(({ needsNginx }) => needsNginx)) tools.push('nginx')
+  if (files.some(({ needsSystemPostgres }) => needsSystemPostgres)) tools.push('postgres')
   if (files.some(({ needsPrometheus }) => needsPrometheus)) tools.push('prometheus')
   return tools
 }

@@ -11,6 +11,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Sequelize } from 'sequelize'
 import packageJson from '../package.json' with { type: 'json' }
+import { watchBackups } from './backup/record.ts'
 import type { ApiConfig } from './config.ts'
 import { createAuditLog } from './kernel/audit.ts'
 import { bindModules } from './kernel/binding.ts'
@@ -145,6 +146,7 @@ export function compose(
     },
     addWorker() {
       addBase()
+      watchBackups(db, metrics)
       watchFleet(metrics, db, clock)
       watchCertificates(metrics, { publicUrl: config.PUBLIC_URL, deviceDomain: config.DEVICE_DOMAIN })
       lifecycle.add('jobs', {

@@ -12,6 +12,8 @@ export interface TestFile {
   readonly needsNginx: boolean
   readonly needsBrowser: boolean
   readonly needsPrometheus: boolean
+  /** PostgreSQL with its own `pg_dump`. */
+  readonly needsSystemPostgres: boolean
   /** A cluster whose nodes run containers: it has the machine for itself. */
   readonly needsNodes: boolean
 }
@@ -47,6 +49,7 @@ function classify(path: string, source: string): TestFile {
     kind: isKube ? 'kube' : isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
     needsBrowser: /['"/]chromium(\.ts)?['"]/.test(source),
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
+    needsSystemPostgres: /testkit\/system-postgres/.test(source),
     needsPrometheus: /promtool|kube\/prometheus/.test(source) || path.startsWith('observability/'),
     needsNodes,
   }

@@ -32,7 +32,8 @@ export async function prepareKube(root: string, files: readonly TestFile[]): Pre
 function neededTools(root: string, files: readonly TestFile[]): string[] {
   const sources = files.map(({ path }) => readFileSync(join(root, path), 'utf8')).join('\n')
   const further = ['helm-unittest', 'kube-score'].filter((name) => sources.includes(name))
-  return ['cli', 'control-plane', ...further]
+  const store = sources.includes('@wmoc/testkit/object-store') ? ['versitygw'] : []
+  return ['cli', 'control-plane', ...further, ...store]
 }
 
 function runToEnd(script: string, args: readonly string[]): Promise<void> {

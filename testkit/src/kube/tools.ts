@@ -40,6 +40,10 @@ const TOOL_SETS = {
     programs: ['kube-score'],
     provide: (folder) => buildModule(folder, 'kube-score', 'github.com/zegl/kube-score/cmd/kube-score'),
   },
+  versitygw: {
+    programs: ['versitygw'],
+    provide: (folder) => buildModule(folder, 'versitygw', 'github.com/versity/versitygw/cmd/versitygw'),
+  },
 } as const satisfies Record<string, ToolSet>
 export type KubeTools = keyof typeof TOOL_SETS
 
