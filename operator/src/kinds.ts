@@ -1,5 +1,6 @@
 /** The kinds that this operator reconciles; one line each. */
+import { alertPolicy } from './kinds/alert-policy/index.ts'
 import { tunnelGateway } from './kinds/tunnel-gateway/index.ts'
 import type { Kind } from './runtime/kind.ts'
 
-export const KINDS: readonly Kind[] = [tunnelGateway]
+export const KINDS: readonly Kind[] = [tunnelGateway, alertPolicy]

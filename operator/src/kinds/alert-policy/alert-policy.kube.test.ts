@@ -150,18 +150,4 @@ suite('AlertPolicy on a real API server', { timeout: 180_000 }, () => {
       'BadRule',
     ])
   })
-
-  test('when nothing changes nothing is asked for', async () => {
-    const version = async () =>
-      (await server.get<{ metadata: { resourceVersion: string } }>('alp', 'mixed')).metadata.resourceVersion
-    const had = await version()
-    await server.kubectl('annotate', 'alp', 'mixed', 'note=1')
-    await server.waitFor<{ metadata: { annotations?: Record<string, string> } }>(['alp', 'mixed'], () => true)
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-    const { metadata } = await server.get<{
-      metadata: { managedFields: { manager: string; time: string }[] }
-    }>('alp', 'mixed', '--show-managed-fields')
-    assert.equal(metadata.managedFields.filter(({ manager }) => manager === 'wmoc-operator').length, 1)
-    assert.notEqual(await version(), had)
-  })
 })

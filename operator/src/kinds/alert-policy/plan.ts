@@ -47,7 +47,8 @@ function presetRule(preset: Preset, matchers: readonly string[], runbookBaseUrl:
       runbookBaseUrl,
       matchers: scope,
       ...(preset.severity === undefined ? {} : { severity: preset.severity }),
-      ...(preset.for === undefined ? {} : { for: preset.for }),
+      ...(preset.for === undefined ? {} : { for: preset.for || '0s' }),
+
       ...(preset.threshold === undefined ? {} : { threshold: Number(preset.threshold) }),
     })
   const everywhere = rule([])
@@ -64,7 +65,7 @@ function ownRule(rule: OwnRule): AlertingRule {
   return {
     alert: rule.alert,
     expr: rule.expr,
-    for: rule.for === '' ? '0s' : rule.for,
+    for: rule.for || '0s',
     labels: { severity: rule.severity },
     annotations,
   }

@@ -4,6 +4,7 @@ import { RUNBOOK_BASE_URL } from '@wmoc/observability/alert'
 import { z } from 'zod'
 import { defineCrd } from '#src/crds/definition.ts'
 import { cel, conditions, describe, duration, int32, int64, listMap } from '#src/crds/fields.ts'
+import type { Condition } from '#src/runtime/conditions.ts'
 import { resource } from '#src/runtime/objects.ts'
 
 const severity = z.enum(['critical', 'warning', 'info'])
@@ -108,7 +109,9 @@ const AlertPolicyStatus = z.object({
   ),
   conditions: conditions().optional(),
 })
-export type AlertPolicyStatus = z.output<typeof AlertPolicyStatus>
+export type AlertPolicyStatus = Omit<z.output<typeof AlertPolicyStatus>, 'conditions'> & {
+  readonly conditions?: readonly Condition[]
+}
 
 export interface AlertPolicy {
   readonly spec: AlertPolicySpec

@@ -24,9 +24,11 @@ export function statusOf(
 ): AlertPolicyStatus {
   const generation = policy.metadata.generation ?? 0
   const { name } = policy.metadata
-  const conditions = [ready(plan, place), accepted(plan)].reduce(
-    (all, change) => setCondition(all, change, now, generation),
-    policy.status?.conditions,
+  const conditions = setCondition(
+    setCondition(policy.status?.conditions, ready(plan, place), now, generation),
+    accepted(plan),
+    now,
+    generation,
   )
   return {
     observedGeneration: generation,
