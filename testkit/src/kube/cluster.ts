@@ -14,6 +14,7 @@ import {
   API_PORT,
   HUB_ADDRESS,
   nodeSettings,
+  imagesFolder,
   pkiFolder,
   socketPath,
   writeSettings,
@@ -22,7 +23,7 @@ import { createCommands } from './commands.ts'
 import type { KubeCommands } from './commands.ts'
 import { connectThrough, openForward } from './forward.ts'
 import type { Forward } from './forward.ts'
-import { pauseImage } from './images.ts'
+import { mergeLayouts, pauseImage } from './images.ts'
 import { createPki } from './pki.ts'
 import { ensureTools } from './tools.ts'
 
@@ -43,7 +44,7 @@ export interface TestCluster extends KubeCommands {
 export interface ClusterOptions {
   /** How many (1): `node-1`, `node-2`, … */
   readonly nodes?: number
-  /** OCI archives, imported by every node before it is ready; pods name them with `imagePullPolicy: Never`. */
+  /** Images in OCI layout (`buildImages`), on every node before it is ready; nothing is ever pulled. */
   readonly images?: readonly string[]
 }
 
@@ -58,11 +59,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   }
   ensurePackages(['kube', 'nodes'])
   await ensureTools('cli', 'control-plane', 'coredns')
-  const images = [await pauseImage(), ...(options.images ?? [])]
+  const layouts = [await pauseImage(), ...(options.images ?? [])]
   const nodes = nodeSettings(options.nodes ?? 1)
   const folder = mkdtempSync(join(tmpdir(), 'wmoc-cluster-'))
   mkdirSync(pkiFolder(folder))
-  writeSettings(folder, { nodes, images })
+  mergeLayouts(layouts, imagesFolder(folder))
+  writeSettings(folder, { nodes })
   const pki = createPki(pkiFolder(folder), ['127.0.0.1', '10.96.0.1', HUB_ADDRESS])
   const server = `https://${HUB_ADDRESS}:${API_PORT}`
   for (const { name, address } of nodes) {

@@ -2,7 +2,18 @@
  * Container images without a daemon and without a registry: buildah builds the project's own Dockerfiles, whose bases are
  * made here under the names that they are asked for. Root. What was built stays in the cache and is checked for changes.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder, withLock } from './cache.ts'
@@ -10,6 +21,7 @@ import { execute } from './execute.ts'
 import { buildGo } from './go.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
+const LAYOUT_LIFE_MS = 3_600_000
 const SOURCES = join(import.meta.dirname, '../../kube')
 
 export const TARGETS = ['api', 'gateway', 'operator', 'web', 'device-sim'] as const
@@ -17,8 +29,8 @@ export type Target = (typeof TARGETS)[number]
 
 export interface BuiltImage {
   readonly name: string
-  /** An OCI archive, as `startCluster` wants it. */
-  readonly archive: string
+  /** A folder in OCI layout, as `startCluster` wants it. */
+  readonly layout: string
 }
 
 const DEBIAN = 'docker.io/library/debian:bookworm-slim'
@@ -48,7 +60,7 @@ export function buildImages(
       // oxlint-disable-next-line no-await-in-loop -- the targets share their first steps
       const id = await build(['--target', target, '--file', join(ROOT, 'Dockerfile'), ROOT])
       // oxlint-disable-next-line no-await-in-loop
-      built.push({ name, archive: await exportImage(id, name) })
+      built.push({ name, layout: await exportImage(id, name) })
     }
     return built
   })
@@ -63,17 +75,17 @@ export function buildServiceImages(): Promise<BuiltImage[]> {
       // oxlint-disable-next-line no-await-in-loop
       const id = await build([join(SOURCES, 'images', folder)])
       // oxlint-disable-next-line no-await-in-loop
-      built.push({ name, archive: await exportImage(id, name) })
+      built.push({ name, layout: await exportImage(id, name) })
     }
     return built
   })
 }
 
-/** The archive of `localhost/pause:1`, which holds each pod's namespaces; `/pause serve :8080` is a small HTTP server. */
+/** The layout of `localhost/pause:1`, which holds each pod's namespaces; `/pause serve :8080` is a small HTTP server. */
 export function pauseImage(): Promise<string> {
   return withLock('pause', async () => {
-    const archive = join(cacheFolder('images'), 'pause-1.tar')
-    if (existsSync(archive)) return archive
+    const layout = join(cacheFolder('images'), 'pause-1')
+    if (existsSync(layout)) return layout
     const folder = mkdtempSync(join(tmpdir(), 'wmoc-pause-'))
     try {
       await buildGo({ module: join(SOURCES, 'pause'), output: join(folder, 'pause') })
@@ -81,11 +93,11 @@ export function pauseImage(): Promise<string> {
       await buildah('copy', container, join(folder, 'pause'), '/pause')
       await buildah('config', '--entrypoint', '["/pause"]', '--user', '65532:65532', container)
       await buildah('commit', '--rm', container, 'localhost/pause:1')
-      await push('localhost/pause:1', archive, 'localhost/pause:1')
+      await push('localhost/pause:1', layout, 'localhost/pause:1')
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
-    return archive
+    return layout
   })
 }
 
@@ -117,22 +129,43 @@ async function build(args: readonly string[]): Promise<string> {
   }
 }
 
-/** One archive for each image and name. */
+/** One layout for each image and name; those of the same name that nobody can still be using are removed. */
 async function exportImage(id: string, name: string): Promise<string> {
-  const archive = join(
-    cacheFolder('images'),
-    `${name.replaceAll(/[^a-z0-9.-]+/g, '_')}-${id.slice(0, 16)}.tar`,
-  )
-  if (!existsSync(archive)) await push(id, archive, name)
-  return archive
+  const images = cacheFolder('images')
+  const prefix = `${name.replaceAll(/[^a-z0-9.-]+/g, '_')}-`
+  const layout = join(images, `${prefix}${id.slice(0, 16)}`)
+  if (existsSync(layout)) return layout
+  for (const other of readdirSync(images)) {
+    const path = join(images, other)
+    const isOld = Date.now() - statSync(path).mtimeMs > LAYOUT_LIFE_MS
+    if (other.startsWith(prefix) && isOld) rmSync(path, { recursive: true })
+  }
+  await push(id, layout, name)
+  return layout
 }
 
-async function push(image: string, archive: string, name: string): Promise<void> {
-  const part = `${archive}.part`
-  rmSync(part, { force: true })
-  // Compressed and at once unpacked again would only take time.
-  await buildah('push', '--disable-compression', image, `oci-archive:${part}:${name}`)
-  renameSync(part, archive)
+async function push(image: string, layout: string, name: string): Promise<void> {
+  const part = `${layout}.part`
+  rmSync(part, { recursive: true, force: true })
+  await buildah('push', image, `oci:${part}:${name}`)
+  renameSync(part, layout)
+}
+
+/** Makes one layout of several, so that what they share is there and read once. Blobs are links to the originals. */
+export function mergeLayouts(layouts: readonly string[], target: string): void {
+  const blobs = join(target, 'blobs/sha256')
+  mkdirSync(blobs, { recursive: true })
+  const manifests: unknown[] = []
+  for (const layout of layouts) {
+    for (const blob of readdirSync(join(layout, 'blobs/sha256'))) {
+      const place = join(blobs, blob)
+      if (!existsSync(place)) symlinkSync(join(layout, 'blobs/sha256', blob), place)
+    }
+    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: unknown[] }
+    manifests.push(...index.manifests)
+  }
+  writeFileSync(join(target, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+  writeFileSync(join(target, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
 }
 
 async function hasImage(name: string): Promise<boolean> {

@@ -44,7 +44,9 @@ mkdir -p /run/netns /run/lock /run/containerd /var/lib/cni
 mount -t tmpfs tmpfs /var/lib/cni
 [ -L /var/run ] || mount --bind /run /var/run
 mkdir -p kubelet containerd cni pod-logs
-mount --bind "$NODE_FOLDER" "$NODE_FOLDER"
+# In memory: containerd waits for the disk at every step of an import.
+mount -t tmpfs tmpfs containerd
+mount --rbind "$NODE_FOLDER" "$NODE_FOLDER"
 mount --make-rshared /
 sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 || true
 
@@ -82,7 +84,7 @@ until ctr version >/dev/null 2>&1; do
   kill -0 $! || { cat containerd.log; exit 1; }
   sleep 0.1
 done
-for image in $IMAGES; do ctr --namespace k8s.io images import "$image" >>import.log; done
+tar --create --dereference --directory "$IMAGES" . | ctr --namespace k8s.io images import - >import.log
 
 echo 'search cluster.local' >resolv.conf
 cat >kubelet.yaml <<END

@@ -10,8 +10,6 @@ export interface NodeSettings {
 
 export interface ClusterSettings {
   readonly nodes: readonly NodeSettings[]
-  /** OCI archives that every node gets. */
-  readonly images: readonly string[]
 }
 
 /** The control plane, DNS and the first node; the namespace has no way to the machine's own network. */
@@ -36,4 +34,6 @@ export function readSettings(folder: string): ClusterSettings {
 }
 
 export const socketPath = (folder: string) => join(folder, 'cluster.sock')
+/** What every node imports, in OCI layout. */
+export const imagesFolder = (folder: string) => join(folder, 'images')
 export const pkiFolder = (folder: string) => join(folder, 'pki')

@@ -15,11 +15,11 @@ import type { Daemon } from '../daemon.ts'
 import { waitUntil } from '../execute.ts'
 import { openPki } from '../pki.ts'
 import { findTool } from '../tools.ts'
-import { API_PORT, HUB_ADDRESS, pkiFolder, readSettings, socketPath } from './settings.ts'
+import { API_PORT, HUB_ADDRESS, imagesFolder, pkiFolder, readSettings, socketPath } from './settings.ts'
 import type { NodeSettings } from './settings.ts'
 
 const folder = process.argv[2]!
-const { nodes, images } = readSettings(folder)
+const { nodes } = readSettings(folder)
 const pki = openPki(pkiFolder(folder))
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] })
 
@@ -57,7 +57,7 @@ function startNode(node: NodeSettings): Daemon {
     DNS_ADDRESS: HUB_ADDRESS,
     KUBELET: findTool('kubelet'),
     KUBE_PROXY: findTool('kube-proxy'),
-    IMAGES: images.join(' '),
+    IMAGES: imagesFolder(folder),
     UPLINK: isHub ? '' : HUB_ADDRESS,
   }
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
