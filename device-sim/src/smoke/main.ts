@@ -1,18 +1,9 @@
-/**
- * The check that `helm test` runs: see `smoke.ts`. Options are in the environment: API_URL, SHARDS (`name:port,…`),
- * PUBLIC_URL, SIGN_IN_FILE (what `create-first-user` printed), PATIENCE_MS.
- */
+/** The check that `helm test` runs: see `smoke.ts`, and `environment.ts` for what it wants to know. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { Environment } from './environment.ts'
 import { runSmoke } from './smoke.ts'
 
-const Environment = z.object({
-  API_URL: z.url({ protocol: /^http$/ }).transform((text) => new URL(text)),
-  SHARDS: z.string().min(1),
-  PUBLIC_URL: z.url({ protocol: /^https?$/ }).transform((text) => new URL(text).host),
-  SIGN_IN_FILE: z.string().min(1),
-  PATIENCE_MS: z.coerce.number().int().min(1).default(30_000),
-})
 const SignInLink = z.object({ url: z.url() })
 
 const environment = Environment.safeParse(process.env)
