@@ -52,7 +52,12 @@ export type Action =
       readonly evictPerSecond: number
       readonly deadlineMs: number
     }
-  | { readonly type: 'undrain'; readonly shard: string; readonly tells: readonly Tell[] }
+  | {
+      readonly type: 'undrain'
+      readonly shard: string
+      readonly atMs: number
+      readonly tells: readonly Tell[]
+    }
   /** Writes `spec.replicas`. */
   | { readonly type: 'scale'; readonly replicas: number; readonly tells: readonly Tell[] }
   /** Lets the deleted TunnelGateway go. */

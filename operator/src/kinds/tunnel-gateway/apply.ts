@@ -5,6 +5,7 @@
 import type { StatefulSet } from 'kubernetes-types/apps/v1.d.ts'
 import type { Pod, PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
 import type { ReconcileContext } from '#src/runtime/controller.ts'
+import { timestamp } from '#src/runtime/conditions.ts'
 import { KubeError } from '#src/runtime/errors.ts'
 import { controllerOf, hashOf, removeFinalizer } from '#src/runtime/metadata.ts'
 import { refOf } from '#src/runtime/objects.ts'
@@ -83,7 +84,7 @@ export async function perform(applying: Applying, action: Action): Promise<void>
       )
     }
     case 'mark':
-      await annotate(applying, podOf(action.shard), writeMark(action.mark))
+      await annotate(applying, podOf(action.shard), { [POD.draining]: writeMark(action.mark) })
       return tell(applying, action.tells, 'Drain')
     case 'drain': {
       const { evictPerSecond, deadlineMs } = action
@@ -98,7 +99,10 @@ export async function perform(applying: Applying, action: Action): Promise<void>
     }
     case 'undrain':
       if (!(await shards.undrain(podOf(action.shard), signal))) return
-      await annotate(applying, podOf(action.shard), null)
+      await annotate(applying, podOf(action.shard), {
+        [POD.draining]: null,
+        [POD.undrained]: timestamp(action.atMs),
+      })
       return tell(applying, action.tells, 'Drain')
     case 'scale': {
       const { resourceVersion } = gateway.metadata
@@ -111,9 +115,13 @@ export async function perform(applying: Applying, action: Action): Promise<void>
   }
 }
 
-async function annotate(applying: Applying, pod: Stored<Pod>, mark: string | null): Promise<void> {
+async function annotate(
+  applying: Applying,
+  pod: Stored<Pod>,
+  annotations: Readonly<Record<string, string | null>>,
+): Promise<void> {
   const { uid, resourceVersion } = pod.metadata
-  const change = { metadata: { uid, resourceVersion, annotations: { [POD.draining]: mark } } }
+  const change = { metadata: { uid, resourceVersion, annotations } }
   applying.wrote(Pods, await applying.context.client.merge(Pods, refOf(pod), change))
 }
 

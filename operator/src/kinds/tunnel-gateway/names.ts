@@ -33,6 +33,8 @@ export const POD = {
   drain: 'wmoc.online/drain',
   /** By the operator: since when it drains this shard, why, and how many tunnels there were on it and on all. */
   draining: 'wmoc.online/draining',
+  /** By the operator: when it took a drain back. Until the kubelet has asked again the pod counts as not ready since long. */
+  undrained: 'wmoc.online/undrained-at',
   /** Hash of the template that the pod was made from. */
   template: 'wmoc.online/template',
 } as const

@@ -92,7 +92,10 @@ function shardOf(name: string, pod: Stored<Pod>, report: ShardReport | null): Sh
     resourceVersion: metadata.resourceVersion,
     createdAtMs,
     isReady: ready?.status === 'True',
-    readySinceMs: Date.parse(ready?.lastTransitionTime ?? '') || createdAtMs,
+    readySinceMs: Math.max(
+      Date.parse(ready?.lastTransitionTime ?? '') || createdAtMs,
+      Date.parse(metadata.annotations?.[POD.undrained] ?? '') || 0,
+    ),
     isTerminating: metadata.deletionTimestamp !== undefined,
     isRunning: isRunning(pod),
     template: metadata.annotations?.[POD.template] ?? '',

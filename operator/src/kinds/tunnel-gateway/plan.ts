@@ -65,9 +65,17 @@ export function plan(input: PlanInput): Plan {
   const kept = keepDrains(work)
   // Who is away has to be looked at again before anybody else goes.
   if (kept.some(({ type }) => type !== 'drain')) return { ...still, actions: kept, isMoving: true }
-  const next = set.replicas > input.spec.replicas ? scaleIn(work) : roll(work)
+  const next = moves(work)
   const actions = [...kept, ...(next.actions ?? [])]
   return { ...still, ...next, actions, isMoving: next.isMoving === true || actions.length > 0 }
+}
+
+/** A scale-in that has to wait lets the rollout go on: it may be what it waits for. */
+function moves(work: Work): Partial<Plan> {
+  if (work.set.replicas <= work.spec.replicas) return roll(work)
+  const next = scaleIn(work)
+  const { scaleInBlocked } = next
+  return scaleInBlocked === undefined ? next : { ...roll(work), scaleInBlocked, isMoving: true }
 }
 
 function create({ spec, wanted }: PlanInput): Action {
@@ -134,7 +142,9 @@ function keepDrains(work: Work): Action[] {
         reason: 'ShardUndrained',
         message: `${shard.name} stays after all`,
       }
-      return report?.isEnding === true ? [] : [{ type: 'undrain', shard: shard.name, tells: [tell] }]
+      return report?.isEnding === true
+        ? []
+        : [{ type: 'undrain', shard: shard.name, atMs: nowMs, tells: [tell] }]
     }
     return report?.isDraining === true ? [] : [ask(shard, mark, spec, nowMs)]
   })
@@ -146,9 +156,9 @@ function isWished(shard: Shard, work: Work): boolean {
   if (shard.isDrainAsked) return true
   if (shard.ordinal >= spec.replicas) return shard.ordinal === set.replicas - 1
   if (shard.mark?.reason !== 'Rollout') return false
-  const isNext = outdatedOf(work).slice(0, limitOf(work)).includes(shard)
-  if (!isNext) return false
-  return shard.ordinal >= set.partition || (!spec.paused && spec.rollout.strategy !== 'OnDelete')
+  if (!outdatedOf(work).slice(0, limitOf(work)).includes(shard)) return false
+  if (shard.ordinal >= set.partition) return true
+  return !spec.paused && spec.rollout.strategy !== 'OnDelete'
 }
 
 /** Shards of another template than they should have, from the highest on. */
@@ -175,8 +185,9 @@ function away(work: Work, except?: Shard): string[] {
 }
 
 function isOnItsWayBack(shard: Shard | undefined, { nowMs }: Work): boolean {
-  if (shard === undefined || shard.isDrainAsked || shard.mark?.reason === 'Manual') return false
-  return shard.isReady || nowMs - shard.readySinceMs < PATIENCE_MS
+  if (shard === undefined) return false
+  if (shard.isTerminating) return true
+  return shard.mark?.reason !== 'Manual' && (shard.isReady || nowMs - shard.readySinceMs < PATIENCE_MS)
 }
 
 /** The highest shard is drained and removed, then the next. */
@@ -198,7 +209,7 @@ function scaleIn(work: Work): Partial<Plan> {
     }
   }
   const leaving = world.shards.find(({ ordinal }) => ordinal >= set.replicas)
-  if (leaving !== undefined) return { isMoving: true, scaleInBlocked: null }
+  if (leaving !== undefined) return { isMoving: true }
   if (last === undefined || !last.isRunning || last.isTerminating) return remove([])
   if (last.mark !== null) {
     const state = drainState(last, world.shards, spec, nowMs)
@@ -237,7 +248,9 @@ function roll(work: Work): Partial<Plan> {
   const { set, spec, target, world, nowMs } = work
   const outdated = outdatedOf(work)
   const isWhole = world.shards.length === set.replicas && outdated.length === 0
-  if (isWhole && set.completed[0] === target.template && set.partition === 0) return {}
+  // Without shards nothing is shown to be good.
+  const isProven = set.completed[0] === target.template || set.replicas === 0
+  if (isWhole && isProven && set.partition === 0) return {}
   const verdict = judge(world, spec, target, nowMs)
   if (verdict.kind === 'fail') return abort(work, verdict.message)
   if (isWhole) return verdict.kind === 'pass' ? complete(work) : waits(verdict)
@@ -255,7 +268,8 @@ function waits(verdict: Verdict): Partial<Plan> {
 
 function complete({ set, target }: Work): Partial<Plan> {
   const { template } = target
-  const change = { partition: 0, completed: withName(set.completed, template), step: null }
+  const completed = set.replicas === 0 ? set.completed : withName(set.completed, template)
+  const change = { partition: 0, completed, step: null }
   const tells: Tell[] =
     set.completed.length === 0
       ? []
@@ -316,7 +330,7 @@ function readiness(shard: Shard, { spec, world, nowMs }: Work): 'wait' | 'lost' 
     const state = drainState(shard, world.shards, spec, nowMs)
     return state === 'draining' ? 'wait' : state
   }
-  return !isServing(shard) && nowMs - shard.readySinceMs >= PATIENCE_MS ? 'lost' : 'wait'
+  return isLost(shard, nowMs) ? 'lost' : 'wait'
 }
 
 /** Drains as many as may be away, or replaces the next at once where draining it would serve nobody. */
@@ -354,5 +368,10 @@ function alongside(work: Work, first: Shard, limit: number): Action[] {
 function isPatienceOver({ world, target, nowMs }: Work, name: string): boolean {
   const shard = world.shards.find((present) => present.name === name)
   if (shard === undefined || shard.template === target.template || shard.mark !== null) return false
-  return !shard.isReady && nowMs - shard.readySinceMs >= PATIENCE_MS
+  return isLost(shard, nowMs)
+}
+
+/** Not ready for a while, and nobody has replaced it yet. */
+function isLost(shard: Shard, nowMs: number): boolean {
+  return !shard.isReady && !shard.isTerminating && nowMs - shard.readySinceMs >= PATIENCE_MS
 }

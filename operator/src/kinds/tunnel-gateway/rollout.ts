@@ -62,7 +62,7 @@ export function judge(
       ? []
       : [
           () => fewErrors(updated, world.shards, spec.rollout.gate!),
-          () => allBack(world, spec.rollout.gate!, nowMs),
+          () => allBack(updated, world, spec.rollout.gate!, nowMs),
           () => longEnough(updated, world.shards.length, spec, nowMs),
         ]),
     ...(isKnownGood ? [] : [() => pauseOver(updated, world, spec, nowMs)]),
@@ -130,15 +130,22 @@ function fewErrors(updated: readonly Shard[], all: readonly Shard[], { maxErrorP
   return { kind: 'pass' }
 }
 
-function allBack({ set, shards }: World, { maxReconnectSeconds }: Gate, nowMs: number): Verdict {
+/** Counted from when the updated shards were ready; where a person keeps a shard empty nobody can say. */
+function allBack(
+  updated: readonly Shard[],
+  { set, shards }: World,
+  { maxReconnectSeconds }: Gate,
+  nowMs: number,
+): Verdict {
   const step = set?.step ?? null
   if (step === null) return { kind: 'pass' }
   const tunnels = fleetTunnels(shards)
   const wanted = Math.floor(step.fleetTunnels * BACK_SHARE)
   if (tunnels >= wanted) return { kind: 'pass' }
-  const untilMs = step.atMs + maxReconnectSeconds * 1_000
+  const sinceMs = Math.max(step.atMs, ...updated.map(({ readySinceMs }) => readySinceMs))
+  const untilMs = sinceMs + maxReconnectSeconds * 1_000
   const figures = `${tunnels} of ${step.fleetTunnels} tunnels are open`
-  if (nowMs > untilMs)
+  if (nowMs > untilMs && !shards.some(({ isDrainAsked }) => isDrainAsked))
     return { kind: 'fail', message: `${figures} ${maxReconnectSeconds} s after the last replacement` }
   return { kind: 'wait', message: `${figures} again`, untilMs }
 }

@@ -108,7 +108,7 @@ const gate = z.object({
   ),
   maxReconnectSeconds: describe(
     int32(1, 86_400).default(60),
-    'Time from a replacement until 95 percent of the tunnels are open again, anywhere.',
+    'Time from when a replaced shard is ready until 95 percent of the tunnels are open again, anywhere.',
   ),
   window: describe(
     duration('any').default('5m'),

@@ -44,7 +44,7 @@ export interface Shard {
   readonly resourceVersion: string
   readonly createdAtMs: number
   readonly isReady: boolean
-  /** Since when it is ready, or is not. */
+  /** Since when it is ready, or is not; at the earliest since its drain was taken back. */
   readonly readySinceMs: number
   readonly isTerminating: boolean
   /** Its container runs: it may hold tunnels. */

@@ -98,7 +98,7 @@ export function createSimulatedWorld(random: () => number) {
   }
 
   function live(seconds: number): void {
-    for (const pod of [...pods.values()]) {
+    for (const pod of pods.values()) {
       if (pod.endsAt !== null && now >= pod.endsAt) {
         homeless += pod.tunnels
         pods.delete(pod.ordinal)
@@ -119,10 +119,7 @@ export function createSimulatedWorld(random: () => number) {
       homes[Math.floor(random() * homes.length)]!.tunnels += 1
     for (const ordinal of replaced) {
       const pod = pods.get(ordinal)
-      if (
-        pod === undefined ? ordinal >= (set?.replicas ?? 0) : isServing(pod) && pod.template === set?.template
-      )
-        replaced.delete(ordinal)
+      if (pod === undefined ? ordinal >= (set?.replicas ?? 0) : isServing(pod)) replaced.delete(ordinal)
     }
   }
 
@@ -178,9 +175,18 @@ export function createSimulatedWorld(random: () => number) {
     return new Set([...replaced, ...marked.map(({ ordinal }) => ordinal)])
   }
 
-  function checkMark(pod: Pod, mark: DrainMark): void {
-    if (mark.reason === 'Manual' || mark.reason === 'Deletion') return
-    const already = [...takenAway()].filter((ordinal) => ordinal !== pod.ordinal && ordinal < set!.replicas)
+  /** One that has been broken for a while and is to go, or is to be replaced after the others, is nobody's loss. */
+  function isGivenUp(ordinal: number, spec: TunnelGatewaySpec): boolean {
+    const pod = pods.get(ordinal)
+    if (pod === undefined || pod.isReady || pod.endsAt !== null || now - pod.changedAt < 60_000) return false
+    return ordinal >= spec.replicas || pod.template !== set!.template
+  }
+
+  function checkMark(pod: Pod, mark: DrainMark, spec: TunnelGatewaySpec): void {
+    if (mark.reason === 'Manual' || mark.reason === 'Deletion' || !isServing(pod)) return
+    const already = [...takenAway()].filter(
+      (ordinal) => ordinal !== pod.ordinal && ordinal < set!.replicas && !isGivenUp(ordinal, spec),
+    )
     if (already.length > 0) faults.push(`drains ${pod.ordinal} while ${already.join()} is away`)
   }
 
@@ -238,13 +244,14 @@ export function createSimulatedWorld(random: () => number) {
       if (shard.resourceVersion !== `${pod.uid}.${pod.version}`) return false
       pod.version += 1
       if (action.type === 'mark') {
-        checkMark(pod, action.mark)
+        checkMark(pod, action.mark, spec)
         pod.mark = action.mark
       } else {
         pod.mark = null
         pod.isDraining = pod.endsAt !== null
         pod.drainedAt = null
         pod.readyAt = now
+        pod.changedAt = now
       }
       return true
     },
