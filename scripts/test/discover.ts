@@ -50,7 +50,8 @@ function classify(path: string, source: string): TestFile {
     needsBrowser: /['"/]chromium(\.ts)?['"]/.test(source),
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
     needsSystemPostgres: /testkit\/system-postgres/.test(source),
-    needsPrometheus: /promtool|prometheus-alertmanager|kube\/prometheus/.test(source) || path.startsWith('observability/'),
+    needsPrometheus:
+      /promtool|prometheus-alertmanager|kube\/prometheus/.test(source) || path.startsWith('observability/'),
     needsNodes,
   }
 }
