@@ -108,6 +108,7 @@ suite('the plan of a policy', () => {
     const { recording, alerting } = planRules(value, 'shop')
     assert.ok(recording.length >= 2)
     for (const { record } of recording) assert.ok(alerting[0]!.expr.includes(record))
+    assert.deepEqual(planRules({ ...value, recordingRules: false }, 'shop').recording, [])
   })
 
   test('gives rules that promtool takes, as PrometheusRule and as file', () => {

@@ -37,7 +37,7 @@ export function planRules(spec: AlertPolicySpec, namespace: string): RulePlan {
   const rejected = own.flatMap(({ rule, problem }) =>
     problem === null ? [] : [{ alert: rule.alert, problem: problem.slice(0, MAX_PROBLEM) }],
   )
-  return { alerting, recording: recordingRulesFor(alerting), rejected }
+  return { alerting, recording: spec.recordingRules ? recordingRulesFor(alerting) : [], rejected }
 }
 
 function presetRule(preset: Preset, matchers: readonly string[], runbookBaseUrl: string): AlertingRule {

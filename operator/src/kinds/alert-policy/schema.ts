@@ -69,6 +69,10 @@ export const AlertPolicySpec = cel(
     ),
     presets: listMap(preset, 'name', 32).optional(),
     rules: listMap(rule, 'alert', 64).optional(),
+    recordingRules: describe(
+      z.boolean().default(true),
+      'Whether the recording rules that presets read come along; off where others bring them, as a series recorded twice is an error of Prometheus.',
+    ),
     runbookBaseURL: cel(
       z
         .string()
