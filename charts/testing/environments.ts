@@ -4,17 +4,21 @@ import { backupConfig } from '../../api/src/backup/config.ts'
 import { Environment as smoke } from '../../device-sim/src/smoke/environment.ts'
 import { config as operatorConfig } from '../../operator/src/config.ts'
 import { config as gatewayConfig } from '../../tunnel-gateway/src/config.ts'
+import { tracingConfig } from '@wmoc/platform/tracing'
 import { webConfig } from '../../web/server/config.ts'
 import type { z } from 'zod'
 import type { Container } from './containers.ts'
 
 type Variables = Readonly<Record<string, { readonly schema: z.ZodType }>>
 
+const traced = (variables: Variables): Variables => ({ ...variables, ...tracingConfig.variables })
+const api = traced(apiConfig.variables)
+
 /** Of the program in a container's arguments. */
 const BY_PROGRAM: Readonly<Record<string, Variables>> = {
-  'api/src/main.ts': apiConfig.variables,
-  'api/src/migrate.ts': apiConfig.variables,
-  'api/src/cli.ts': apiConfig.variables,
+  'api/src/main.ts': api,
+  'api/src/migrate.ts': api,
+  'api/src/cli.ts': api,
   'api/src/backup/upload.ts': backupConfig.variables,
   'operator/src/main.ts': operatorConfig.variables,
   'device-sim/src/smoke/main.ts': Object.fromEntries(
@@ -22,13 +26,13 @@ const BY_PROGRAM: Readonly<Record<string, Variables>> = {
   ),
 }
 
-/** Read by libraries and by Node itself: OpenTelemetry's own, the S3 client's. */
-const FOREIGN = /^(?:OTEL_[A-Z_]+|AWS_(?:REGION|ENDPOINT_URL_S3|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|POD_IP)$/
+/** Read by the S3 client, and what other variables are made of. */
+const FOREIGN = /^(?:AWS_(?:REGION|ENDPOINT_URL_S3|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|POD_IP)$/
 
 /** Null: a program of somebody else's. */
 function variablesOf(container: Container): Variables | null {
   if (container.image.includes('/wmoc-web')) return webConfig.variables
-  if (container.image.includes('/wmoc-gateway')) return gatewayConfig.variables
+  if (container.image.includes('/wmoc-gateway')) return traced(gatewayConfig.variables)
   const words = [...container.args].flatMap((arg) => arg.split(' '))
   const program = words.find((word) => Object.hasOwn(BY_PROGRAM, word))
   if (program) return BY_PROGRAM[program] ?? null

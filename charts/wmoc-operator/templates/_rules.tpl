@@ -36,10 +36,10 @@ is `patch`, and `create` besides where the object isn't there yet.
 # Monitoring, where Prometheus Operator is; else a ConfigMap of rules.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors, podmonitors, prometheusrules]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, create, patch, delete]
 - apiGroups: ['']
   resources: [configmaps]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, create, patch, delete]
 # Activation secrets of declared controllers. It can't list: only those whose names it is told.
 - apiGroups: ['']
   resources: [secrets]

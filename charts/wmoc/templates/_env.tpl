@@ -59,6 +59,9 @@
 {{- if $tracing.endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ $tracing.endpoint | quote }}
+{{- with $tracing.existingSecret }}
+{{ include "wmoc.fromSecret" (dict "env" "OTEL_EXPORTER_OTLP_HEADERS" "secret" . "key" $tracing.secretKey) }}
+{{- end }}
 - name: OTEL_SERVICE_NAME
   value: {{ .service }}
 - name: OTEL_TRACES_SAMPLER
