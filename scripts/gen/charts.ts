@@ -26,26 +26,39 @@ export function chartSchema(chart: string): string {
   const schema = {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: `Values of the chart ${chart}`,
-    ...schemaOfMap(valuesOf(chart)),
+    ...schemaOfValues(read(chart, 'values.yaml')),
   }
-  // Helm puts `global` into every chart's values.
-  Object.assign(schema.properties, { global: { type: 'object' } })
   return `${JSON.stringify(schema, null, 2)}\n`
+}
+
+/**
+ * What a text of commented values allows: its keys and no others, each of its default's type, with what `@schema` lines
+ * say besides. A map whose first key has no comment is one value, free inside.
+ * @throws Error for a key that nothing describes.
+ */
+export function schemaOfValues(text: string): Json {
+  const schema = schemaOfMap(mapOf(text))
+  // Helm puts `global` into every chart's values.
+  return { ...schema, properties: { ...schema.properties, global: { type: 'object' } } }
 }
 
 /** `charts/<chart>/README.in.md` with a table of all values in place of its mark. */
 export function chartReadme(chart: string): string {
-  const template = readFileSync(join(ROOT, 'charts', chart, 'README.in.md'), 'utf8')
+  const template = read(chart, 'README.in.md')
   if (!template.includes(TEMPLATE_MARK)) throw new Error(`README.in.md has no line ${TEMPLATE_MARK}`)
-  const rows = flatten(valuesOf(chart), [])
+  const rows = flatten(mapOf(read(chart, 'values.yaml')), [])
     .filter(({ fallback }) => fallback !== null)
     .map(({ path, description, fallback }) => [`\`${path.join('.')}\``, `\`${fallback}\``, description])
   const note = `<!-- Made by \`npm run gen\` from README.in.md and values.yaml; do not edit. -->\n`
   return note + template.replace(TEMPLATE_MARK, () => table(['value', 'default', 'meaning'], rows))
 }
 
-function valuesOf(chart: string): YAMLMap {
-  const document = parseDocument(readFileSync(join(ROOT, 'charts', chart, 'values.yaml'), 'utf8'))
+function read(chart: string, file: string): string {
+  return readFileSync(join(ROOT, 'charts', chart, file), 'utf8')
+}
+
+function mapOf(text: string): YAMLMap {
+  const document = parseDocument(text)
   if (document.errors[0]) throw document.errors[0]
   if (!isMap(document.contents)) throw new Error('values.yaml is no map')
   return document.contents
@@ -70,7 +83,6 @@ function entries(map: YAMLMap, path: readonly string[]): Value[] {
   return map.items.map((pair, index) => entryOf(pair, path, index === 0 ? map.commentBefore : null))
 }
 
-/** @throws Error for a key without a description: nobody would know what it is for. */
 function entryOf(pair: Pair, parent: readonly string[], ofMap?: string | null): Value {
   const key = pair.key as { value: string; commentBefore?: string | null }
   const node = pair.value as Node | null
@@ -84,7 +96,7 @@ function entryOf(pair: Pair, parent: readonly string[], ofMap?: string | null): 
   return {
     path,
     description,
-    schema: { ...(isBranch ? schemaOfMap(node) : { type: typeOf(node, path) }), ...extra },
+    schema: { ...(isBranch ? schemaOfMap(node) : { type: extra['type'] ?? typeOf(node, path) }), ...extra },
     fallback: isBranch ? null : oneLine(node),
   }
 }
