@@ -127,6 +127,16 @@ suite('the charts', { timeout: 240_000 }, () => {
     assert.deepEqual(await keys(), first)
   })
 
+  test('leave the number of shards to whoever scaled them, or refuse to change it', async () => {
+    const upgrade = (...more: string[]) =>
+      helm('upgrade', 'wmoc', join(CHARTS, 'wmoc'), '--values', builtin, ...more)
+    await api.kubectl('scale', 'tgw/wmoc-gateway', '--replicas=5', '-n', NAMESPACE)
+    await assert.rejects(upgrade(), /conflict with "kubectl".*\.spec\.replicas/)
+    await upgrade('--set', 'gateway.replicas=null')
+    const { spec } = await api.get<{ spec: { replicas: number } }>('tgw', 'wmoc-gateway', '-n', NAMESPACE)
+    assert.equal(spec.replicas, 5)
+  })
+
   test('say what to do next', async () => {
     const notes = await helm('get', 'notes', 'wmoc')
     assert.match(notes, /WARNING: database\.type=builtin and redis\.type=builtin/)
