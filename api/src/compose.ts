@@ -6,6 +6,7 @@ import { listen } from '@wmoc/platform/listen'
 import type { Logger } from '@wmoc/platform/log'
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
+import type { Tracing } from '@wmoc/platform/tracing'
 import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -56,7 +57,11 @@ export interface Composition {
 /** Makes a process of the API; which parts run is said by `addApi` and `addWorker`. */
 export function compose(
   config: ApiConfig,
-  { log, clock = () => new Date() }: { log: Logger; clock?: () => Date },
+  {
+    log,
+    clock = () => new Date(),
+    tracing = null,
+  }: { log: Logger; clock?: () => Date; tracing?: Tracing | null },
 ): Composition {
   const metrics = createMetrics(config.ROLE)
   const db = createDatabase({
@@ -65,11 +70,12 @@ export function compose(
     poolMax: config.DATABASE_POOL_MAX,
     log,
     applicationName: `wmoc-${config.ROLE}`,
+    tracing,
   })
   const store = openStore({ url: config.REDIS_URL, log, name: `wmoc-${config.ROLE}` })
   watchDependencies({ metrics, db, store, hasReplicas: config.DATABASE_REPLICA_URLS.length > 0 })
   const events = createEventBus({ db, store, log, clock, metrics })
-  const jobs = createJobQueue({ databaseUrl: config.DATABASE_URL, db, log, metrics })
+  const jobs = createJobQueue({ databaseUrl: config.DATABASE_URL, db, log, metrics, tracing })
   const audit = createAuditLog(db, clock)
   const notifyGateway = createGatewayNotices(store, log)
   const kernel: Kernel = { config, db, store, log, clock, events, jobs, audit, notifyGateway }
@@ -91,6 +97,7 @@ export function compose(
     trustedHops: config.TRUSTED_HOPS,
     log,
     metrics,
+    tracing,
     isDraining: () => draining.signal.aborted,
     docs: serveDocs(() =>
       toOpenApi(Object.values(CONTRACTS), { version: VERSION, serverUrl: config.PUBLIC_URL }),
@@ -111,6 +118,7 @@ export function compose(
     jwks: () => modules.auth.keys.jwks(),
     log,
     metrics,
+    tracing,
   })
   const admin = createAdminServer({
     host: config.ADMIN_HOST,
@@ -123,6 +131,7 @@ export function compose(
   const lifecycle = createLifecycle(log)
   /** Both roles stand on these; they are stopped last, when nobody asks them anything more. */
   function addBase(): void {
+    lifecycle.add('traces', { stop: () => tracing?.stop() })
     lifecycle.add('admin', admin)
     lifecycle.add('store', { stop: () => store.close() })
     lifecycle.add('database', { start: () => checkDatabase(db), stop: () => db.close() })

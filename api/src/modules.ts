@@ -25,7 +25,16 @@ import { createEmailChannel } from './providers/mail/email-channel.ts'
 import type { Mailer } from './providers/mail/mailer.ts'
 
 /** The public API by module, for the reference, the client and the tests. */
-export const CONTRACTS = { system, auth, controllers, commands, telemetry, notifications, alerts, events } as const
+export const CONTRACTS = {
+  system,
+  auth,
+  controllers,
+  commands,
+  telemetry,
+  notifications,
+  alerts,
+  events,
+} as const
 
 export interface Modules {
   readonly auth: AuthModule

@@ -135,7 +135,9 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
   const deviceDomain = `localhost:${ingress.port}`
   const common = {
     ...Object.fromEntries(
-      PASSED_ON.flatMap((name) => (options.env[name] ? [[name, options.env[name]]] : [])),
+      Object.entries(options.env).filter(
+        ([name, value]) => value && (PASSED_ON.includes(name) || name.startsWith('OTEL_')),
+      ),
     ),
     NODE_ENV: 'development',
     LOG_FORMAT: 'pretty',

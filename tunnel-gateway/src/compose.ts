@@ -5,6 +5,7 @@ import type { Lifecycle } from '@wmoc/platform/lifecycle'
 import type { Logger } from '@wmoc/platform/log'
 import { randomToken } from '@wmoc/platform/ids'
 import { createMetrics } from '@wmoc/platform/metrics'
+import type { Tracing } from '@wmoc/platform/tracing'
 import { openStore } from '@wmoc/platform/open-store'
 import { V1_LIMITS } from '@wmoc/protocol/messages'
 import { createDependencies } from './admin/dependencies.ts'
@@ -68,13 +69,17 @@ export interface Gateway {
 /** Share of all connections from which devices are sent elsewhere. */
 const CROWDED = 0.9
 
-/** A gateway that is not started yet. */
-export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
+/** A gateway that is not started yet. @param tracing Null: nobody asked for traces. */
+export function composeGateway(config: GatewayConfig, log: Logger, tracing: Tracing | null = null): Gateway {
   unmaskByWords()
   const registry = createMetrics('gateway')
   const metrics = createGatewayMetrics(registry)
   const store = openStore({ url: config.REDIS_URL, log, name: `gateway ${config.SHARD_ID}` })
-  const controlPlane = createControlPlane({ url: config.CONTROL_PLANE_URL, token: config.INTERNAL_TOKEN })
+  const controlPlane = createControlPlane({
+    url: config.CONTROL_PLANE_URL,
+    token: config.INTERNAL_TOKEN,
+    tracing,
+  })
   const directory = createDirectory(controlPlane)
   const hub = createHub<Tunnel>(({ controllerId }) => peers.router.attached(controllerId))
   const admission = createAdmission(admissionRules(config))
@@ -124,6 +129,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     tunnels: hub,
     store,
     metrics: createPeerMetrics(registry, clusterMetrics.misrouted),
+    tracing,
     limits: { parkMs: config.PARK_MS, maxWaiting: config.PARK_MAX },
     whenSound: guard.whenSound,
     superseded(controllerId, epoch) {
@@ -226,6 +232,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     isShedding: pressure.isHigh,
     scheme,
     metrics,
+    tracing,
     log,
   })
   const deviceDomain = config.DEVICE_DOMAIN
@@ -248,6 +255,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
     }),
     jars: createCookieJars(store),
     proxy,
+    tracing,
     log,
   })
   const devices = createTunnelListener({
@@ -327,6 +335,7 @@ export function composeGateway(config: GatewayConfig, log: Logger): Gateway {
   // Stopped in reverse: first the tunnels are sent away while everything below still works, then what they said is
   // delivered, then the links to the API and the store are cut. Admin stays to the end, so that the drain can be watched.
   const lifecycle = createLifecycle(log)
+  lifecycle.add('traces', { stop: () => tracing?.stop() })
   lifecycle.add('admin', { start: () => admin.start(), stop: () => admin.stop() })
   let isStopped = false
   lifecycle.add('store', {

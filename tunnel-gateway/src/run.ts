@@ -1,6 +1,7 @@
 /** Configures and runs the gateway until a signal. */
 import { ConfigError, handleHelp } from '@wmoc/platform/config'
 import { captureConsole, createLogger } from '@wmoc/platform/log'
+import { openTracing } from '@wmoc/platform/tracing'
 import { composeGateway } from './compose.ts'
 import { config } from './config.ts'
 
@@ -12,7 +13,7 @@ try {
   const log = createLogger({ process: 'gateway', level: settings.LOG_LEVEL, format })
   captureConsole(log)
   log.debug('config', 'configuration', config.redact(settings))
-  const gateway = composeGateway(settings, log)
+  const gateway = composeGateway(settings, log, await openTracing('gateway'))
   gateway.lifecycle.add('ready line', {
     start: () => log.info('lifecycle', 'ready', { port: gateway.port, adminPort: gateway.adminPort }),
   })

@@ -1,6 +1,7 @@
 /** The database: one pool for the primary, one over the read replicas, and the rule of who may read where. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from '@wmoc/platform/log'
+import type { Tracing } from '@wmoc/platform/tracing'
 import pg from 'pg'
 import { Sequelize } from 'sequelize'
 import sequelizeLogger from 'sequelize/lib/utils/logger'
@@ -25,6 +26,7 @@ export interface DatabaseOptions {
   readonly applicationName?: string
   /** 0: no limit, for migrations. */
   readonly statementTimeoutMs?: number
+  readonly tracing?: Tracing | null
 }
 
 /**
@@ -38,7 +40,9 @@ export function createDatabase(options: DatabaseOptions): Sequelize {
   const limitMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
   const db = new Sequelize({
     dialect: 'postgres',
-    dialectModule: Object.create(pg, { Client: { value: ListenedClient } }) as object,
+    dialectModule: Object.create(pg, {
+      Client: { value: options.tracing ? tracedClient(options.tracing) : ListenedClient },
+    }) as object,
     timezone: '+00:00',
     define: { underscored: true, timestamps: false },
     ...(replicas.length > 0
@@ -69,6 +73,49 @@ class ListenedClient extends pg.Client {
     super(config)
     this.on('error', () => {})
   }
+}
+
+type Callback = (error: unknown, result: unknown) => void
+
+/**
+ * A client that shows each statement in the trace of the request or job that it is for; those for nobody in particular
+ * are not shown. Never the statement itself: values may stand in it.
+ */
+function tracedClient(tracing: Tracing): typeof ListenedClient {
+  return class extends ListenedClient {
+    override query(...args: unknown[]): never {
+      const ask = super.query.bind(this) as (...given: unknown[]) => unknown
+      const operation = operationOf(args[0])
+      const attributes = { 'db.system.name': 'postgresql', 'db.operation.name': operation }
+      const span = tracing.startInside(operation, { kind: 'client', attributes })
+      if (span === null) return ask(...args) as never
+      const done = args.at(-1)
+      if (typeof done !== 'function') {
+        const result = ask(...args)
+        Promise.resolve(result).then(
+          () => span.end(),
+          (error: unknown) => span.end(codeOf(error)),
+        )
+        return result as never
+      }
+      const told: Callback = (error, result) => {
+        span.end(error ? codeOf(error) : undefined)
+        ;(done as Callback)(error, result)
+      }
+      return ask(...args.slice(0, -1), told) as never
+    }
+  }
+}
+
+function operationOf(statement: unknown): string {
+  const text = typeof statement === 'string' ? statement : String((statement as { text?: string }).text)
+  return /^\s*([a-z]+)/i.exec(text)?.[1]?.toUpperCase() ?? 'STATEMENT'
+}
+
+/** SQLSTATE, or the code of a connection that failed. */
+function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : 'failed'
 }
 
 /** Runs a request whose plain reads may be served by a replica. Answers whether it wrote. */

@@ -6,6 +6,7 @@ import { AppError, appError, toProblem } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
+import type { Tracing } from '@wmoc/platform/tracing'
 import helmet from 'helmet'
 import Koa from 'koa'
 import type { Context, Middleware } from 'koa'
@@ -17,6 +18,7 @@ export interface HttpAppOptions {
   readonly trustedHops: number
   readonly log: Logger
   readonly metrics: Metrics
+  readonly tracing: Tracing | null
   readonly isDraining: () => boolean
   /** Answered before the routes: the API reference. */
   readonly docs: Middleware
@@ -33,6 +35,7 @@ export function createHttpServer(options: HttpAppOptions): Server {
   const app = new Koa()
   app.silent = true
   app.use(observe(options))
+  if (options.tracing !== null) app.use(traced(options.tracing))
   app.use(problems(options.log))
   app.use(securityHeaders())
   app.use(cors(options))
@@ -80,6 +83,21 @@ function observe({ trustedHops, log, metrics, isDraining }: HttpAppOptions): Mid
       user_id: context.state['userId'],
       client: limitKeyOfAddress(String(context.state['remoteAddress'])),
     })
+  }
+}
+
+/** A span for each request, named by its route; what the database is asked for it belongs to it. */
+function traced(tracing: Tracing): Middleware {
+  return async (context, next) => {
+    const { method } = context
+    const parent = context.get('traceparent')
+    const attributes = { 'http.request.method': method }
+    const span = tracing.start(method, { kind: 'server', parent, attributes })
+    await tracing.within(span, next)
+    const route = String(context.state['route'] ?? 'none')
+    span.rename(`${method} ${route}`)
+    span.set({ 'wmoc.route': route, 'http.response.status_code': context.status })
+    span.end(context.status >= 500 ? String(context.status) : undefined)
   }
 }
 

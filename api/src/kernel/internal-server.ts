@@ -5,6 +5,7 @@ import { AppError, appError, toProblem } from '@wmoc/platform/errors'
 import { safeEqual, uuidv7 } from '@wmoc/platform/ids'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
+import type { Tracing } from '@wmoc/platform/tracing'
 import { CONTROL_PLANE, JWKS_PATH } from '@wmoc/protocol/control-plane'
 import type { ControlPlaneCall } from '@wmoc/protocol/control-plane'
 import type { JSONWebKeySet } from 'jose'
@@ -22,6 +23,7 @@ export interface InternalServerOptions {
   readonly jwks: () => Promise<JSONWebKeySet>
   readonly log: Logger
   readonly metrics: Metrics
+  readonly tracing: Tracing | null
 }
 
 /**
@@ -37,12 +39,27 @@ export function createInternalServer(options: InternalServerOptions): Server {
       labelNames: ['call', 'status'],
     },
   )
+  const traced = tracedBy(options.tracing)
   return createServer({ requestTimeout: 30_000, keepAliveTimeout: 65_000 }, (request, response) => {
     const started = performance.now()
-    void answer(request, response, handlers, options).then((call) => {
+    void traced(request, response, () => answer(request, response, handlers, options)).then((call) => {
       seconds.observe({ call, status: String(response.statusCode) }, (performance.now() - started) / 1_000)
     })
   })
+}
+
+/** Calls of the gateway that belong to a request that is traced. */
+function tracedBy(tracing: Tracing | null) {
+  return async (request: IncomingMessage, response: ServerResponse, work: () => Promise<string>) => {
+    const { traceparent } = request.headers
+    if (tracing === null || typeof traceparent !== 'string') return await work()
+    const span = tracing.start('internal call', { kind: 'server', parent: traceparent })
+    const call = await tracing.within(span, work)
+    span.rename(`internal ${call}`)
+    span.set({ 'http.response.status_code': response.statusCode })
+    span.end(response.statusCode >= 500 ? String(response.statusCode) : undefined)
+    return call
+  }
 }
 
 /** Answers one request, whatever happens; resolves to the name of the call for the metric. */

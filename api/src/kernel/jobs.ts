@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
 import { readOnScrape } from '@wmoc/platform/scrape'
+import type { Tracing } from '@wmoc/platform/tracing'
 import { PgBoss } from 'pg-boss'
 import type { Sequelize, Transaction } from 'sequelize'
 import type { z } from 'zod'
@@ -29,6 +30,7 @@ interface Deps {
   readonly db: Sequelize
   readonly log: Logger
   readonly metrics: Metrics
+  readonly tracing?: Tracing | null
 }
 
 interface Handler {
@@ -72,7 +74,7 @@ export async function areJobsInstalled(databaseUrl: string): Promise<boolean> {
 }
 
 /** Makes the queue; nothing is opened before `start`. */
-export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueueWithWorkers {
+export function createJobQueue({ databaseUrl, db, log, metrics, tracing = null }: Deps): JobQueueWithWorkers {
   const handlers = new Map<string, Handler>()
   const schedules = new Map<string, { cron: string; run: () => Promise<void> }>()
   const intervals = new Map<string, { everyMs: number; run: () => Promise<void> }>()
@@ -105,15 +107,31 @@ export function createJobQueue({ databaseUrl, db, log, metrics }: Deps): JobQueu
     }
   }
 
+  /** What ticks every few seconds has none: a span for each job that was asked for, and each schedule. */
+  async function traced(name: string, task: () => Promise<void>): Promise<void> {
+    if (tracing === null) return await task()
+    const span = tracing.start(`job ${name}`, { kind: 'consumer' })
+    try {
+      await tracing.within(span, task)
+      span.end()
+    } catch (error) {
+      span.end('failed')
+      throw error
+    }
+  }
+
   async function work(opened: PgBoss): Promise<void> {
     for (const [name, { schema, run }] of handlers) {
       await opened.work(name, { pollingIntervalSeconds: POLL_S, batchSize: 1 }, async (jobs) => {
-        for (const job of jobs) await timed(name, () => run(schema.parse(job.data) as never))
+        for (const job of jobs)
+          await timed(name, () => traced(name, () => run(schema.parse(job.data) as never)))
       })
     }
     for (const [name, { cron, run }] of schedules) {
       await opened.schedule(name, cron)
-      await opened.work(name, { pollingIntervalSeconds: POLL_S, batchSize: 1 }, () => timed(name, run))
+      await opened.work(name, { pollingIntervalSeconds: POLL_S, batchSize: 1 }, () =>
+        timed(name, () => traced(name, run)),
+      )
     }
     loops = [...intervals].map(([name, interval]) => repeat(name, interval.everyMs, interval.run))
   }

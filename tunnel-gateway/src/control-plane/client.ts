@@ -1,5 +1,6 @@
 /** Typed calls of the API's internal listener. Answers are parsed by the shared schemas; failures are AppErrors. */
 import { appError } from '@wmoc/platform/errors'
+import type { Tracing } from '@wmoc/platform/tracing'
 import { CONTROL_PLANE, JWKS_PATH } from '@wmoc/protocol/control-plane'
 import type { ControlPlaneCall, ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import { Pool } from 'undici'
@@ -17,7 +18,11 @@ export interface ControlPlane {
 
 const TIMEOUT_MS = 10_000
 
-export function createControlPlane(options: { url: string; token: string }): ControlPlane {
+export function createControlPlane(options: {
+  url: string
+  token: string
+  tracing: Tracing | null
+}): ControlPlane {
   const pool = new Pool(options.url, {
     connections: 16,
     keepAliveTimeout: 30_000,
@@ -25,7 +30,14 @@ export function createControlPlane(options: { url: string; token: string }): Con
     bodyTimeout: TIMEOUT_MS,
     connectTimeout: 2_000,
   })
-  const authorization = `Bearer ${options.token}`
+  const headers = { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' }
+  const { tracing } = options
+
+  /** A call for a request that is traced is a part of its trace. */
+  function headersNow(): Record<string, string> {
+    const span = tracing?.active() ?? null
+    return span === null ? headers : { ...headers, traceparent: span.traceparent }
+  }
 
   async function request(method: 'GET' | 'POST', path: string, body?: string): Promise<unknown> {
     let status: number
@@ -34,7 +46,7 @@ export function createControlPlane(options: { url: string; token: string }): Con
       const response = await pool.request({
         method,
         path,
-        headers: { authorization, 'content-type': 'application/json' },
+        headers: headersNow(),
         body: body ?? null,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })

@@ -58,7 +58,7 @@ suite('a link to a hostile shard', () => {
         peer: 'hostile',
         role: 'acceptor',
         log,
-        accept: (...given) => serveRequest(tunnels, new Set(), ...given),
+        accept: (...given) => serveRequest(tunnels, new Set(), null, ...given),
         answer: (call) => (call.name === 'locate' ? call.params.controllers.map(() => facts) : undefined),
         down: () => (isDown = true),
       })

@@ -1,5 +1,6 @@
 /** Puts the parts of a hop together: links to and from other shards, and the router that uses them. */
 import type { Logger } from '@wmoc/platform/log'
+import type { Tracing } from '@wmoc/platform/tracing'
 import type { Store } from '@wmoc/platform/store'
 import type { Membership } from '#src/cluster/members.ts'
 import { factsOf } from './calls.ts'
@@ -58,6 +59,7 @@ export function createPeers(options: {
   readonly tunnels: LocalTunnels
   readonly store: Pick<Store, 'getPresence'>
   readonly metrics: PeerMetrics
+  readonly tracing: Tracing | null
   readonly log: Logger
   readonly limits?: Partial<WaitingLimits>
   /** Null, or a promise while what this process holds may be of the past, since it stood still. */
@@ -103,7 +105,8 @@ export function createPeers(options: {
     log,
     onFailure,
     answer: answerCall,
-    accept: (...given) => serveRequest(options.whenSound() !== null ? nothing : tunnels, endless, ...given),
+    accept: (...given) =>
+      serveRequest(options.whenSound() !== null ? nothing : tunnels, endless, options.tracing, ...given),
   })
   metrics.watch({
     dialled: () => links.up,

@@ -1,4 +1,5 @@
 /** The owner's side of a hop: requests that another shard brings for tunnels of this one. */
+import type { Tracing } from '@wmoc/platform/tracing'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { HeaderList, MuxStream, RequestHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import { bytesPassed } from '#src/buffer-garbage.ts'
@@ -15,6 +16,7 @@ import { ServedAnswer } from './served-answer.ts'
 export function serveRequest(
   tunnels: LocalTunnels,
   endless: Set<ServedAnswer>,
+  tracing: Tracing | null,
   link: PeerLink,
   head: RequestHead,
   stream: MuxStream,
@@ -26,7 +28,9 @@ export function serveRequest(
   const tunnel = tunnels.get(packed.controllerId)
   if (tunnel === undefined || tunnel.epoch !== packed.epoch || !tunnel.isAccepting)
     return refuse(stream, RESET.notHere)
-  return new ServedRequest(tunnels, endless, tunnel, packed.request, stream, link).begin()
+  const served = new ServedRequest(tunnels, endless, tunnel, packed.request, stream, link)
+  if (tracing !== null) served.trace(tracing)
+  return served.begin()
 }
 
 function refuse(stream: MuxStream, code: typeof RESET.protocol | typeof RESET.notHere): StreamHandler {
@@ -64,6 +68,16 @@ export class ServedRequest implements StreamHandler {
     this.#request = request
     this.#stream = stream
     this.#answer = new ServedAnswer(this, stream, link, endless)
+  }
+
+  /** Takes a place between the other shard and the device, where the request carries a trace. */
+  trace(tracing: Tracing): void {
+    const { headers } = this.#request
+    const { traceparent } = headers
+    if (typeof traceparent !== 'string') return
+    const span = tracing.start('serve tunnel', { kind: 'server', parent: traceparent })
+    this.#answer.span = span
+    headers['traceparent'] = span.traceparent
   }
 
   begin(): this {

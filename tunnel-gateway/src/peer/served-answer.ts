@@ -2,6 +2,7 @@
 import { CLOSE } from '@wmoc/protocol/close-codes'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { ResetCode } from '@wmoc/protocol/v2/frames'
+import type { Span } from '@wmoc/platform/tracing'
 import type { MuxStream, ResponseHead } from '@wmoc/protocol/v2/mux'
 import { bytesPassed } from '#src/buffer-garbage.ts'
 import type { HeaderBlock } from '#src/core/request-headers.ts'
@@ -23,6 +24,8 @@ export class ServedAnswer implements StreamSink, FlushListener {
   isOver = false
   /** While the tunnel's stream is being opened nothing has reached the device yet. */
   isBeforeDevice = false
+  /** Ends with the answer. */
+  span: Span | null = null
   readonly #served: Served
   readonly #stream: MuxStream
   readonly #link: PeerLink
@@ -73,8 +76,9 @@ export class ServedAnswer implements StreamSink, FlushListener {
   }
 
   /** Nothing more is sent. */
-  over(): void {
+  over(error?: string): void {
     this.isOver = true
+    this.span?.end(error)
     this.#endless.delete(this)
   }
 
@@ -91,7 +95,7 @@ export class ServedAnswer implements StreamSink, FlushListener {
 
   refuse(code: ResetCode): void {
     if (this.isOver) return
-    this.over()
+    this.over(`reset_${code}`)
     this.#stream.reset(code)
   }
 

@@ -2,6 +2,7 @@
  * One request and its answer: the user's side of a stream. It frames the answer itself, whatever the device says of
  * length and coding, and an answer that has begun is either whole or visibly cut.
  */
+import type { Span } from '@wmoc/platform/tracing'
 import { eventTail, firstEventEnd, isBetweenEvents } from '#src/core/response-events.ts'
 import type { HeaderBlock } from '#src/core/request-headers.ts'
 import { buildResponseHead } from '#src/core/response-head.ts'
@@ -14,6 +15,7 @@ import type { LiveEntry, LiveRequests } from './live.ts'
 import type { Principal } from './principal.ts'
 import { sendFailure } from './problem.ts'
 import type { ProxyRequest } from './proxy.ts'
+import { tellSpans } from './request-spans.ts'
 import type { Hop, Outcome, Traffic } from './traffic.ts'
 
 /** What all exchanges share. */
@@ -40,6 +42,7 @@ export class Exchange implements StreamSink, LiveEntry {
   #context: ResponseContext | null = null
   #hop: Hop = 'none'
   #traceId = ''
+  #leg: Span | null = null
   #openedAt = 0
   #headAt = 0
   #isOver = false
@@ -71,10 +74,11 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   /** To be called before the stream is opened. `traceId`: empty for none. */
-  opening(context: ResponseContext, hop: Hop, traceId: string): void {
+  opening(context: ResponseContext, hop: Hop, traceId: string, leg: Span | null): void {
     this.#context = context
     this.#hop = hop
     this.#traceId = traceId
+    this.#leg = leg
     this.#openedAt = performance.now()
   }
 
@@ -186,13 +190,16 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   #count(outcome: Outcome): void {
-    const { response, request } = this.#proxied
+    const { response, request, span } = this.#proxied
+    const hop = this.#hop
+    const status = response.headersSent ? response.statusCode : 0
     this.#ports.live.left(this)
+    if (span !== null) tellSpans(span, this.#leg, { status, outcome, hop })
     this.#ports.traffic.finished({
       method: request.method!,
-      status: response.headersSent ? response.statusCode : 0,
+      status,
       outcome,
-      hop: this.#hop,
+      hop,
       seconds: (performance.now() - this.#startedAt) / 1_000,
       traceId: this.#traceId,
     })

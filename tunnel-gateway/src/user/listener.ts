@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { clientAddress } from '@wmoc/platform/client-address'
 import { AppError, appError } from '@wmoc/platform/errors'
 import type { Logger } from '@wmoc/platform/log'
+import type { Span, Tracing } from '@wmoc/platform/tracing'
 import type { Directory } from '#src/control-plane/directory.ts'
 import { isNavigation, isSameOrigin } from '#src/core/access-rules.ts'
 import type { BrowserHints } from '#src/core/access-rules.ts'
@@ -15,6 +16,7 @@ import type { PageSessions } from './page-sessions.ts'
 import type { Admitted, Gatekeeper } from './principal.ts'
 import { redirect, sendError, sendProblem } from './problem.ts'
 import type { Proxy, ProxyRequest, UpgradeRequest } from './proxy.ts'
+import { beginRequest } from './request-spans.ts'
 import { checkUpgrade, responseOn } from './upgrade.ts'
 
 export interface UserListenerOptions {
@@ -28,6 +30,7 @@ export interface UserListenerOptions {
   readonly pages: PageSessions
   readonly jars: CookieJars
   readonly proxy: Proxy
+  readonly tracing: Tracing | null
   readonly log: Logger
 }
 
@@ -46,13 +49,14 @@ interface Call {
   readonly expectsContinue: boolean
   /** Of a WebSocket; null: an ordinary request. */
   readonly upgrade: Pick<UpgradeRequest, 'socket' | 'head' | 'subprotocols'> | null
+  readonly span: Span | null
 }
 
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/
 const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
 
 export function createUserListener(options: UserListenerOptions): UserListener {
-  const { gatekeeper, pages, proxy, directory } = options
+  const { gatekeeper, pages, proxy, directory, tracing } = options
   const portalHost = new URL(options.portalOrigin).host
   const suffix = options.deviceDomain === '' ? null : `.${options.deviceDomain}`
   /** On one machine the portal is reached by any of its loopback names. */
@@ -151,10 +155,10 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     return upgrade === null ? proxy.handle(proxied) : proxy.upgrade({ ...proxied, ...upgrade })
   }
 
-  function common({ request, response, host, expectsContinue }: Call) {
+  function common({ request, response, host, expectsContinue, span }: Call) {
     const forwardedFor = request.headers['x-forwarded-for']
     const address = clientAddress(request.socket.remoteAddress, forwardedFor, options.trustedHops)
-    return { request, response, host, expectsContinue, clientAddress: address }
+    return { request, response, host, expectsContinue, clientAddress: address, span }
   }
 
   function begin(
@@ -169,9 +173,11 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       return
     }
     const { host, target } = guarded
-    const call: Call = { request, response, host, target, expectsContinue, upgrade, hints: hintsOf(request) }
+    const span = tracing === null ? null : beginRequest(tracing, request, response)
+    const hints = hintsOf(request)
+    const call: Call = { request, response, host, target, expectsContinue, upgrade, hints, span }
     try {
-      const work = route(call)
+      const work = span === null ? route(call) : tracing!.within(span, () => route(call))
       if (work !== undefined) work.catch((error: unknown) => failed(response, error))
     } catch (error) {
       failed(response, error)

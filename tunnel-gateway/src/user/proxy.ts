@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '@wmoc/platform/log'
+import type { Span, Tracing } from '@wmoc/platform/tracing'
 import { AppError } from '@wmoc/platform/errors'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import { createBuckets } from '#src/core/buckets.ts'
@@ -17,6 +18,7 @@ import type { LiveEntry } from './live.ts'
 import { answerContext, outgoingHead, traceFor } from './outgoing.ts'
 import type { Principal } from './principal.ts'
 import { sendError, sendFailure, sendOfflinePage, sendProblem } from './problem.ts'
+import { beginLeg } from './request-spans.ts'
 import { createTraffic } from './traffic.ts'
 import { createUserSockets } from './user-sockets.ts'
 import { WebSocketRelay } from './web-socket.ts'
@@ -39,6 +41,8 @@ export interface ProxyRequest {
   keepCookies?(values: readonly string[]): void
   /** The user waits for a 100 before sending the body. */
   readonly expectsContinue: boolean
+  /** Null: nobody asked for traces. */
+  readonly span: Span | null
 }
 
 /** A sound handshake of a WebSocket. */
@@ -77,6 +81,7 @@ export interface ProxyOptions {
   /** Too little memory to take more on. */
   readonly isShedding: () => boolean
   readonly metrics: GatewayMetrics
+  readonly tracing: Tracing | null
   readonly log: Logger
 }
 
@@ -222,14 +227,16 @@ export function createProxy(options: ProxyOptions): Proxy {
     bodyLength: number | null,
   ): UpstreamStream | null {
     const { request, response, path } = proxied
-    const trace = traceFor(request, upstream)
+    const leg = proxied.span === null ? null : beginLeg(options.tracing!, proxied.span, upstream)
+    const trace = leg ?? traceFor(request, upstream)
     const subprotocols = kind === 'websocket' ? (request.headers['sec-websocket-protocol'] ?? '') : ''
     const head = outgoingHead(proxied, upstream, options.scheme, { bodyLength, subprotocols, trace })
     if (!head.ok) {
+      leg?.end(head.code)
       entry.refuse('refused', () => sendProblem(response, head.code))
       return null
     }
-    entry.opening(answerContext(proxied, upstream, options.scheme), upstream.hop, trace?.traceId ?? '')
+    entry.opening(answerContext(proxied, upstream, options.scheme), upstream.hop, trace?.traceId ?? '', leg)
     const { headers } = head
     const opened = upstream.open({ method: request.method!, path, headers, kind, bodyLength }, entry)
     if (typeof opened === 'string') {

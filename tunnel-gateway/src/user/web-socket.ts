@@ -1,5 +1,6 @@
 /** One WebSocket of a user, passed on to the device message by message. */
 import { isUtf8 } from 'node:buffer'
+import type { Span } from '@wmoc/platform/tracing'
 import type { WebSocket } from 'ws'
 import { takeFrom } from '#src/core/buckets.ts'
 import { buildResponseHead } from '#src/core/response-head.ts'
@@ -11,6 +12,7 @@ import type { LiveEntry } from './live.ts'
 import type { Principal } from './principal.ts'
 import { sendFailure } from './problem.ts'
 import type { UpgradeRequest } from './proxy.ts'
+import { tellSpans } from './request-spans.ts'
 import type { Hop, Outcome } from './traffic.ts'
 import type { UserSockets } from './user-sockets.ts'
 
@@ -33,6 +35,7 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
   #context: ResponseContext | null = null
   #hop: Hop = 'none'
   #traceId = ''
+  #leg: Span | null = null
   #socket: WebSocket | null = null
   #isOver = false
   #pingsAt = 0
@@ -51,10 +54,11 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
     return this.#isOver
   }
 
-  opening(context: ResponseContext, hop: Hop, traceId: string): void {
+  opening(context: ResponseContext, hop: Hop, traceId: string, leg: Span | null): void {
     this.#context = context
     this.#hop = hop
     this.#traceId = traceId
+    this.#leg = leg
   }
 
   opened(stream: UpstreamStream): void {
@@ -218,9 +222,11 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
   /** Of the handshake: how long a WebSocket lives is no measure of anything. */
   #count(status: number, outcome: Outcome): void {
     const seconds = (performance.now() - this.#startedAt) / 1_000
-    const { method } = this.#upgrade.request
+    const { request, span } = this.#upgrade
+    const hop = this.#hop
+    if (span !== null) tellSpans(span, this.#leg, { status, outcome, hop })
     const traceId = this.#traceId
-    this.#ports.traffic.finished({ method: method!, status, outcome, hop: this.#hop, seconds, traceId })
+    this.#ports.traffic.finished({ method: request.method!, status, outcome, hop, seconds, traceId })
   }
 
   #cancelSoon(): void {
