@@ -31,7 +31,7 @@ FROM manifests AS device-sim-packages
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace @wmoc/device-sim && trim-packages
 
 # Numeric user, so that Kubernetes can tell that it isn't root. The base's package managers are of no use to a process.
-# The compile cache is filled below, by the user that reads it: half the CPU time of a start (measured by --help).
+# The compile cache is filled below, by the user that reads it: a quarter (api) to a half (gateway, operator) of the CPU of a start.
 FROM ${NODE_IMAGE} AS runtime
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* /opt/yarn* \
   && mkdir -p /app/.compile-cache && chown 65532:65532 /app/.compile-cache

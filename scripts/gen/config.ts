@@ -1,3 +1,4 @@
+import { backupConfig } from '../../api/src/backup/config.ts'
 import { apiConfig } from '../../api/src/config.ts'
 import { HELP as SIM_HELP } from '../../device-sim/src/cli/options.ts'
 import { config as operatorConfig } from '../../operator/src/config.ts'
@@ -16,7 +17,7 @@ interface Definition {
 export function configReference(): string {
   return generated('Configuration', 'the configuration of each process', [
     'Each process prints its own part by `--help`. An empty variable counts as not set.',
-    ...[apiConfig, gatewayConfig, operatorConfig, webConfig].flatMap((definition) => [
+    ...[apiConfig, gatewayConfig, operatorConfig, webConfig, backupConfig].flatMap((definition) => [
       `## ${definition.name}`,
       variableTable(definition),
     ]),

@@ -97,6 +97,9 @@ suite('backup and restore', () => {
     assert.equal(code, 1)
     assert.match(output, /wmoc\.dump is no dump: make it with pg_dump --format=custom/)
     assert.deepEqual(kept(), [])
+    const nowhere = { BACKUP_TARGET: pathToFileURL(join(folder, 'none')).href }
+    assert.deepEqual((await tool('restore', ['--list'], nowhere)).result!['backups'], [])
+    assert.match((await tool('restore', [], nowhere)).output, /there is no backup in/)
   })
 
   test('a dump of the running platform is stored, read back and written down; no secret is in its manifest', async () => {

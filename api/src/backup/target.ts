@@ -50,7 +50,12 @@ function openFolder(folder: string): Target {
       return createReadStream('', { fd: file })
     },
     async list() {
-      return (await readdir(folder)).filter((name) => !name.startsWith('.'))
+      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        // Made by the first backup.
+        if (error.code === 'ENOENT') return []
+        throw error
+      })
+      return names.filter((name) => !name.startsWith('.'))
     },
     remove: (name) => rm(join(folder, name), { force: true }),
   }
