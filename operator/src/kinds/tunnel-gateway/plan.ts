@@ -324,13 +324,14 @@ function advance(work: Work, outdated: readonly Shard[], verdict: Verdict): Part
 }
 
 /** `lost`: it serves nobody, and did not for a while. */
-function readiness(shard: Shard, { spec, world, nowMs }: Work): 'wait' | 'lost' | 'drained' | 'timedOut' {
+function readiness(shard: Shard, work: Work): 'wait' | 'lost' | 'drained' | 'timedOut' {
+  const { spec, world, nowMs } = work
   if (spec.paused) return 'wait'
   if (shard.mark !== null && shard.isRunning && !shard.isTerminating) {
     const state = drainState(shard, world.shards, spec, nowMs)
     return state === 'draining' ? 'wait' : state
   }
-  return isLost(shard, nowMs) ? 'lost' : 'wait'
+  return isLost(shard, work) ? 'lost' : 'wait'
 }
 
 /** Drains as many as may be away, or replaces the next at once where draining it would serve nobody. */
@@ -365,13 +366,16 @@ function alongside(work: Work, first: Shard, limit: number): Action[] {
   return beginDrain(next, world.shards, spec, 'Rollout', nowMs)
 }
 
-function isPatienceOver({ world, target, nowMs }: Work, name: string): boolean {
+function isPatienceOver(work: Work, name: string): boolean {
+  const { world, target } = work
   const shard = world.shards.find((present) => present.name === name)
   if (shard === undefined || shard.template === target.template || shard.mark !== null) return false
-  return isLost(shard, nowMs)
+  return isLost(shard, work)
 }
 
-/** Not ready for a while, and nobody has replaced it yet. */
-function isLost(shard: Shard, nowMs: number): boolean {
-  return !shard.isReady && !shard.isTerminating && nowMs - shard.readySinceMs >= PATIENCE_MS
+/** Not ready for a while, or of a rejected template, and nobody has replaced it yet. */
+function isLost(shard: Shard, { set, rejectedByPeople, nowMs }: Work): boolean {
+  if (shard.isReady || shard.isTerminating) return false
+  if (set.rejected.includes(shard.template) || shard.template === rejectedByPeople) return true
+  return nowMs - shard.readySinceMs >= PATIENCE_MS
 }

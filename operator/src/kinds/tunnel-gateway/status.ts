@@ -48,7 +48,7 @@ export function statusOf(input: StatusInput): TunnelGatewayStatus {
     drainingReplicas: shards.filter(isLeaving).length,
     selector: selectorText(name),
     tunnels: fleetTunnels(shards),
-    ...versions(input, outdated),
+    ...versions(input),
     ...ringOf(shards),
     rollout: rolloutOf(input, outdated.length),
     ...(recommendation === null ? {} : { autoscaling: autoscalingOf(recommendation) }),
@@ -212,8 +212,9 @@ function phaseOf({ spec, world }: StatusInput, changes: readonly ConditionChange
   return `${going.reason}: ${going.message}`.slice(0, 300)
 }
 
-function versions({ targetVersion, before }: StatusInput, outdated: readonly Shard[]) {
-  const current = outdated[0]?.version ?? targetVersion
+/** The lowest shard is the last that a rollout replaces. */
+function versions({ targetVersion, before, world }: StatusInput) {
+  const current = world.shards[0]?.version ?? targetVersion
   return { currentVersion: current === '' ? before?.currentVersion : current, targetVersion }
 }
 
