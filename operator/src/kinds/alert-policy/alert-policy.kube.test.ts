@@ -6,8 +6,9 @@ import { thirdPartyCrds } from '@wmoc/testkit/kube/third-party-crds'
 import { startOperator } from '#src/testing/operator.ts'
 import type { TestOperator } from '#src/testing/operator.ts'
 import { crdManifest } from '#src/crds/definition.ts'
+import { tryOddSpecs } from '#src/testing/odd-specs.ts'
 import { alertPolicy } from './index.ts'
-import { crd } from './schema.ts'
+import { AlertPolicies, crd } from './schema.ts'
 import type { AlertPolicyStatus } from './schema.ts'
 
 interface Found {
@@ -48,7 +49,6 @@ suite('AlertPolicy on a real API server', { timeout: 180_000 }, () => {
     await server.stop()
   })
 
-  const refused = (name: string, spec: object) => assert.rejects(server.apply(policy(name, spec)), Error)
   const message = async (spec: object) => {
     const error = await server.apply(policy('refused', spec)).then(
       () => assert.fail('it was taken'),
@@ -72,8 +72,8 @@ suite('AlertPolicy on a real API server', { timeout: 180_000 }, () => {
       await message({ presets: [{ name: 'ShardDown' }], ruleLabels: { 'app.kubernetes.io/name': 'x' } }),
       /must not set app.kubernetes.io labels/,
     )
-    await refused('refused', { presets: [{ name: 'Nothing' }] })
-    await refused('refused', { presets: [{ name: 'ShardDown', threshold: 'much' }] })
+    assert.match(await message({ presets: [{ name: 'Nothing' }] }), /Unsupported value: "Nothing"/)
+    assert.match(await message({ presets: [{ name: 'ShardDown', threshold: 'much' }] }), /threshold/)
   })
 
   test('without the PrometheusRule API the rules are in a ConfigMap', async () => {
@@ -149,5 +149,28 @@ suite('AlertPolicy on a real API server', { timeout: 180_000 }, () => {
       'WMOCShardDown',
       'BadRule',
     ])
+  })
+
+  test('K1: odd specs are refused or answered by a condition, and the operator goes on', async () => {
+    const rule = {
+      alert: 'Mine',
+      expr: 'up == 0',
+      for: '5m',
+      severity: 'critical',
+      summary: 'S',
+      description: 'D',
+    }
+    const good = [
+      {
+        presets: [{ name: 'ShardDown', for: '5m', threshold: '1', severity: 'info' }, { name: 'DrainStuck' }],
+      },
+      { rules: [rule, { ...rule, alert: 'Other', runbookURL: 'https://a.example' }], ruleLabels: { a: 'b' } },
+    ]
+    const { refused, taken } = await tryOddSpecs(server.kubeconfig, AlertPolicies, good, 300)
+    assert.ok(refused > 50 && taken > 50, `${refused} refused, ${taken} taken`)
+    await server.apply(policy('after', { presets: [{ name: 'ShardDown' }] }))
+    await server.waitFor<Found>(['alp', 'after'], (each) =>
+      hasCondition(each, 'Ready', 'True', 'RulesApplied'),
+    )
   })
 })

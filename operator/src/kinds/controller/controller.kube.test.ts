@@ -4,12 +4,13 @@ import { startApiServer } from '@wmoc/testkit/kube/api-server'
 import type { TestApiServer } from '@wmoc/testkit/kube/api-server'
 import { crdManifest } from '#src/crds/definition.ts'
 import { startOperator } from '#src/testing/operator.ts'
+import { tryOddSpecs } from '#src/testing/odd-specs.ts'
 import type { TestOperator } from '#src/testing/operator.ts'
 import { describeDevice } from '../../../../api/src/testing/controllers.ts'
 import { startApi } from '../../../../api/src/testing/harness.ts'
 import type { TestApi, TestUser } from '../../../../api/src/testing/harness.ts'
 import { controllerKind } from './index.ts'
-import { crd } from './schema.ts'
+import { Controllers, crd } from './schema.ts'
 import type { ControllerStatus } from './schema.ts'
 
 /** Often, so that a test waits for no minute. */
@@ -221,5 +222,25 @@ suite('Controller on a real API server, with the real API', { timeout: 240_000 }
     operator = await startOperator(server.kubeconfig, [controllerKind({ pollMs: POLL_MS })])
     const found = await until('patient', 'Ready', 'ControlPlaneNotConfigured')
     assert.match(condition(found, 'Ready')!.message, /CONTROL_PLANE_URL/)
+  })
+
+  test('K1: odd specs are refused or answered by a condition, and the operator goes on', async () => {
+    const good = {
+      mac: freshMac(),
+      owner: owner.email,
+      displayName: 'Boiler',
+      tags: { site: 'a' },
+      access: 'Shared',
+      sharedWith: ['bob@example.test'],
+      suspended: false,
+      deletionPolicy: 'Delete',
+      activationSecretName: 'odd',
+    }
+    await operator.stop()
+    operator = await startOperator(server.kubeconfig, [controllerKind()], reachable())
+    const { refused, taken } = await tryOddSpecs(server.kubeconfig, Controllers, [good], 150)
+    assert.ok(refused > 25 && taken > 25, `${refused} refused, ${taken} taken`)
+    await server.apply(manifest('after', { mac: freshMac() }))
+    await until('after', 'Ready', 'Enrolled')
   })
 })
