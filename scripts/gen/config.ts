@@ -5,6 +5,7 @@ import { config as operatorConfig } from '../../operator/src/config.ts'
 import { config as gatewayConfig } from '../../tunnel-gateway/src/config.ts'
 import { webConfig } from '../../web/server/config.ts'
 import type { Variable } from '@wmoc/platform/config'
+import { tracingConfig } from '@wmoc/platform/tracing'
 import { HELP as START_HELP } from '../start/options.ts'
 import { generated, table } from './markdown.ts'
 
@@ -17,10 +18,9 @@ interface Definition {
 export function configReference(): string {
   return generated('Configuration', 'the configuration of each process', [
     'Each process prints its own part by `--help`. An empty variable counts as not set.',
-    ...[apiConfig, gatewayConfig, operatorConfig, webConfig, backupConfig].flatMap((definition) => [
-      `## ${definition.name}`,
-      variableTable(definition),
-    ]),
+    ...[apiConfig, gatewayConfig, operatorConfig, webConfig, backupConfig, tracingConfig].flatMap(
+      (definition) => [`## ${definition.name}`, variableTable(definition)],
+    ),
     '## npm start',
     `\`\`\`text\n${START_HELP.trimEnd()}\n\`\`\``,
     '## npm run sim',

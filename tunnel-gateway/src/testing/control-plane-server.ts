@@ -23,7 +23,9 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 export const INTERNAL_TOKEN = 'internal-token-for-tests-0123456789'
 export const CREDENTIAL_KEY = 'credential-key-for-tests-0123456789'
 
-type Handlers = { [C in ControlPlaneCall]: (input: ControlPlaneInput<C>) => ControlPlaneOutput<C> }
+/** Enrolments are asked for by others. */
+type GatewayCall = Exclude<ControlPlaneCall, `enrolments/${string}`>
+type Handlers = { [C in GatewayCall]: (input: ControlPlaneInput<C>) => ControlPlaneOutput<C> }
 
 export interface KnownController {
   readonly record: ControllerRecord
@@ -165,8 +167,8 @@ export async function startControlPlane() {
     if (state.isAway) return { status: 503, body: {} }
     if (request.headers.authorization !== `Bearer ${INTERNAL_TOKEN}`) return { status: 401, body: {} }
     if (request.url === JWKS_PATH) return { status: 200, body: { keys: [jwk] } }
-    const name = (request.url ?? '').replace('/internal/', '') as ControlPlaneCall
-    if (CONTROL_PLANE[name] === undefined) return { status: 404, body: {} }
+    const name = (request.url ?? '').replace('/internal/', '') as GatewayCall
+    if (handlers[name] === undefined) return { status: 404, body: {} }
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const input = CONTROL_PLANE[name].input.safeParse(JSON.parse(Buffer.concat(chunks).toString()))
