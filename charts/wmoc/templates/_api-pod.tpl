@@ -58,6 +58,7 @@ spec:
           {{- include "wmoc.envFrom" (dict "root" $root "component" .component) | nindent 10 }}
           ports:
             {{- toYaml .ports | nindent 12 }}
+          {{- include "wmoc.preStop" $values | nindent 10 }}
           {{- include "wmoc.probes" $root | nindent 10 }}
           securityContext:
             {{- include "wmoc.containerSecurity" (dict "root" $root "securityContext" $values.securityContext) | nindent 12 }}

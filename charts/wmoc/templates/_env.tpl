@@ -118,6 +118,13 @@
 {{- with $values.mail.existingSecret }}
 {{ include "wmoc.fromSecret" (dict "env" "SMTP_URL" "secret" . "key" $values.mail.secretKey) }}
 {{- end }}
+{{- with $values.monitoring.alertmanager }}
+{{- if .existingSecret }}
+{{ include "wmoc.fromSecret" (dict "env" "ALERTMANAGER_TOKEN" "secret" .existingSecret "key" .secretKey) }}
+- name: ALERTMANAGER_WORKSPACE_OWNER
+  value: {{ .workspaceOwner | quote }}
+{{- end }}
+{{- end }}
 {{- include "wmoc.tracingEnv" (dict "root" .root "service" (printf "wmoc-%s" .role)) }}
 {{- with $values.extraEnv }}
 {{ toYaml . }}

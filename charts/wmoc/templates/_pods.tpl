@@ -59,7 +59,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* metadata of a component's pods; a changed secret or setting of the chart rolls them. Takes {root, component}. */}}
+{{/* metadata of a component's pods; an address that was given as a value rolls them when it changes. Takes {root, component}. */}}
 {{- define "wmoc.podMetadata" -}}
 {{- $values := index .root.Values .component -}}
 labels:
@@ -67,9 +67,29 @@ labels:
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with $values.podAnnotations }}
+{{- with merge (dict) $values.podAnnotations (include "wmoc.addressChecksum" .root | fromYaml) }}
 annotations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* An annotation that changes with the addresses of database and Redis, as far as values hold them. */}}
+{{- define "wmoc.addressChecksum" -}}
+{{- $addresses := list -}}
+{{- range $part := list .Values.database .Values.redis -}}
+{{- if eq $part.type "external" }}{{ with $part.external.url }}{{ $addresses = append $addresses . }}{{ end }}{{ end -}}
+{{- end -}}
+{{- with $addresses }}
+checksum/addresses: {{ join " " . | sha256sum | trunc 16 }}
+{{- end }}
+{{- end -}}
+
+{{/* What lets a pod go on until nobody sends to it any more. Takes the component's values. */}}
+{{- define "wmoc.preStop" -}}
+{{- with .preStopSeconds }}
+lifecycle:
+  preStop:
+    sleep: { seconds: {{ . }} }
 {{- end }}
 {{- end -}}
 

@@ -5,7 +5,10 @@
 {{- $spec := dict "containers" (list $container) -}}
 {{- with .Values.image.pullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end -}}
 {{- $template := dict "spec" $spec -}}
-{{- with .Values.commonLabels }}{{ $_ := set $template "metadata" (dict "labels" .) }}{{ end -}}
+{{- $metadata := dict -}}
+{{- with .Values.commonLabels }}{{ $_ := set $metadata "labels" . }}{{ end -}}
+{{- with include "wmoc.addressChecksum" . | fromYaml }}{{ $_ := set $metadata "annotations" . }}{{ end -}}
+{{- with $metadata }}{{ $_ := set $template "metadata" . }}{{ end -}}
 {{- $own := deepCopy .Values.gateway.podTemplate -}}
 {{- $containers := dig "spec" "containers" (list) $own -}}
 {{- if $containers -}}
