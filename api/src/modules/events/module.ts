@@ -13,7 +13,11 @@ import { createEventsService } from './service.ts'
 
 /** What the stream needs of other modules. */
 export interface EventsModuleDeps {
-  readonly access: Pick<AccessChecker, 'roleOnController'>
+  readonly access: Pick<AccessChecker, 'roleOnController'> & {
+    rolesOnControllers(
+      pairs: readonly { readonly userId: string; readonly controllerId: string }[],
+    ): Promise<readonly unknown[]>
+  }
   readonly sessionsAlive: (sessionIds: readonly string[]) => Promise<readonly boolean[]>
   readonly commands: { get(userId: string, controllerId: string, commandId: string): Promise<Command> }
   readonly notifications: { get(userId: string, id: string): Promise<Notification> }
@@ -32,7 +36,13 @@ export function createEventsModule(kernel: Kernel, deps: EventsModuleDeps): Modu
     clock,
     access: deps.access,
     hub: createHub({ db, store, log }),
-    guard: createGuard({ store, log, sessionsAlive: deps.sessionsAlive, workspacesOf }),
+    guard: createGuard({
+      store,
+      log,
+      sessionsAlive: deps.sessionsAlive,
+      workspacesOf,
+      rolesOf: deps.access.rolesOnControllers,
+    }),
     present: createPresenter({
       command: (userId, controllerId, id) => orNull(deps.commands.get(userId, controllerId, id)),
       notification: (userId, id) => orNull(deps.notifications.get(userId, id)),

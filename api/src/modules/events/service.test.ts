@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { appError } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { DomainEvent } from '#src/kernel/domain-events.ts'
-import type { AccessChecker, SseFrame } from '#src/kernel/module.ts'
-import { firstRow } from '#src/kernel/rows.ts'
+import type { SseFrame } from '#src/kernel/module.ts'
 import { openKernel, type PlainKernel } from '#src/testing/plain-kernel.ts'
 import { insertControllers, insertMember, insertUser, type PlainUser } from '#src/testing/plain-rows.ts'
 import type { Command } from '../commands/contract.ts'
+import { createControllerAccess } from '../controllers/access.ts'
+import type { ControllerAccess } from '../controllers/access.ts'
 import type { Notification } from '../notifications/contract.ts'
 import { createLive } from '../telemetry/live.ts'
 import { StreamEvent } from './contract.ts'
@@ -21,16 +22,9 @@ const endedSessions = new Set<string>()
 const commands = new Map<string, Command>()
 const notifications = new Map<string, Notification>()
 
-const access: Pick<AccessChecker, 'roleOnController'> = {
-  roleOnController: async (userId, controllerId) => {
-    const row = await firstRow<{ role: 'owner' }>(
-      kernel.db,
-      `SELECT m.role FROM controllers c JOIN memberships m ON m.workspace_id = c.workspace_id
-       WHERE c.id = $controllerId AND m.user_id = $userId`,
-      { controllerId, userId },
-    )
-    return row?.role ?? null
-  },
+const access: Pick<ControllerAccess, 'roleOnController' | 'rolesOnControllers'> = {
+  roleOnController: (userId, id) => createControllerAccess(kernel.db).roleOnController(userId, id),
+  rolesOnControllers: (pairs) => createControllerAccess(kernel.db).rolesOnControllers(pairs),
 }
 
 const found = <T>(value: T | undefined): T => {
@@ -321,6 +315,22 @@ suite('stream of events', { timeout: 120_000 }, () => {
     await until(() => controllersIn(next.frames).length > 0)
     assert.equal(controllersIn(next.frames).length, 1)
     await next.leave()
+  })
+
+  test('ends when what it watches live is shared with the person no more', async () => {
+    const module = build()
+    const [owner, friend] = [await insertUser(kernel.db), await insertUser(kernel.db)]
+    const [controllerId] = await insertControllers(kernel.db, owner, 1)
+    const share = { bind: { controllerId, userId: friend.userId } }
+    await assert.rejects(open(module, friend, { logs: [controllerId!] }), { code: 'not_found' })
+    await kernel.db.query('INSERT INTO controller_shares VALUES ($controllerId, $userId, now())', share)
+    const watching = await open(module, friend, { logs: [controllerId!] })
+    const idle = await open(module, friend)
+    await emit(updated(owner))
+    await kernel.db.query('DELETE FROM controller_shares WHERE user_id = $userId', share)
+    await watching.ended
+    assert.deepEqual(controllersIn(watching.frames), [])
+    await idle.leave()
   })
 
   test('cuts a reader that is too slow, who then goes on where they were', async () => {

@@ -107,6 +107,7 @@ export function createEventsService(deps: Deps): EventsService {
         onClose(
           guard.watch({
             ...caller,
+            controllerIds: [...new Set([...logs, ...metrics])],
             allow: (ids) => {
               // Somebody who lost a workspace may have lost what they watch live: they come back and are asked anew.
               const lost = [...workspaces].some((id) => !ids.includes(id))
