@@ -48,6 +48,8 @@ export interface RawRequest {
   readonly body?: unknown
   readonly contentType?: string
   readonly timeoutMs?: number
+  /** Longest time between two pieces of a stream; 0: any. Default: as for a watch. */
+  readonly silenceMs?: number
   readonly signal?: AbortSignal
 }
 
@@ -91,6 +93,8 @@ export interface KubeClient {
   serves(kind: Resource): Promise<boolean>
   /** Any other path: discovery, logs, a pod's proxy. The body as text. */
   raw(request: RawRequest): Promise<string>
+  /** The same, as it comes. */
+  stream(request: RawRequest): Promise<AsyncIterable<Uint8Array>>
   /**
    * The same client whose every request ends, and which sends nothing any more, once `signal` is aborted.
    * @param isAllowed Asked before each request besides: a process that was stopped and goes on may act before its timers

@@ -1,5 +1,6 @@
 /** Events of the cluster about our objects: `kubectl describe` shows them. */
 import { createHash } from 'node:crypto'
+import { StringDecoder } from 'node:string_decoder'
 import type { Event } from 'kubernetes-types/events/v1.d.ts'
 import type { Logger } from '@wmoc/platform/log'
 import type { KubeClient } from './client.ts'
@@ -174,8 +175,7 @@ function microTime(ms: number): string {
 function cut(message: string): string {
   const bytes = Buffer.from(message)
   if (bytes.length <= MAX_NOTE_BYTES) return message
-  return `${bytes
-    .subarray(0, MAX_NOTE_BYTES - 4)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '')}…`
+  // A stream keeps back a character that is not whole.
+  const decoder = new StringDecoder('utf8')
+  return `${decoder.write(bytes.subarray(0, MAX_NOTE_BYTES - 3))}…`
 }

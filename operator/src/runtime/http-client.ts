@@ -166,6 +166,7 @@ function clientOver(transport: Transport, served: Served): KubeClient {
     delete: remove,
     serves,
     raw: ({ method = 'GET', ...rest }) => transport.text({ verb: 'raw', method, ...rest }),
+    stream: ({ method = 'GET', ...rest }) => transport.stream({ verb: 'raw', method, ...rest }),
     bind: (signal, isAllowed = () => true) => clientOver(transport.bind(signal, isAllowed), served),
     close: () => transport.close(),
   }

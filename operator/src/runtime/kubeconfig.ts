@@ -153,7 +153,7 @@ async function fromFiles(paths: readonly string[], wanted: string | undefined): 
   const user = all.users.get(context.user)
   const by = user === undefined ? NOBODY : await credentialsOf(user.user, user.dir)
   return {
-    server: cluster.server.replace(/\/+$/, ''),
+    server: cluster.server.replace(/\/$/, ''),
     ca: await pem(cluster['certificate-authority-data'], cluster['certificate-authority'], dir),
     serverName: cluster['tls-server-name'],
     isInsecure: cluster['insecure-skip-tls-verify'] ?? false,

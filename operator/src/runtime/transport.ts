@@ -34,6 +34,8 @@ export interface Call {
   readonly body?: unknown
   readonly contentType?: string
   readonly timeoutMs?: number
+  /** Longest time between two pieces of the answer; 0: any. */
+  readonly silenceMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -77,7 +79,7 @@ export function createTransport(options: KubeClientOptions): Transport {
       },
       body: hasBody ? JSON.stringify(call.body) : null,
       headersTimeout: limitMs,
-      bodyTimeout: call.verb === 'watch' ? watchSilenceMs : limitMs,
+      bodyTimeout: call.silenceMs ?? limitMs,
       signal: call.signal ?? null,
     })
   }
@@ -132,7 +134,7 @@ export function createTransport(options: KubeClientOptions): Transport {
     return {
       text,
       json: async <T>(call: Call) => JSON.parse(await text(call)) as T,
-      stream: async (call) => pieces(await open(guarded(call))),
+      stream: async (call) => pieces(await open(guarded({ silenceMs: watchSilenceMs, ...call }))),
       bind: (signal, allowed) =>
         make(bound === undefined ? signal : AbortSignal.any([bound, signal]), () => isAllowed() && allowed()),
       close: () => connections.close(),
