@@ -106,7 +106,7 @@ suite('Prometheus', { timeout: 180_000 }, () => {
     })
   }
 
-  test('fires an alert when a shard is killed, and ends it when the shard is back', async () => {
+  test('K9: fires an alert when a shard is killed, and ends it when the shard is back', async () => {
     const firing = async () => {
       const alerts = await prometheus!.alerts()
       return alerts.find(

@@ -5,21 +5,23 @@ import { request } from 'node:http'
 import { after, before, suite, test } from 'node:test'
 import { startOtlpReceiver } from '@wmoc/testkit/otlp-receiver'
 import type { OtlpReceiver, ReceivedSpan } from '@wmoc/testkit/otlp-receiver'
+import { WebSocket } from 'ws'
 import { eventually, openStack } from './support/stack.ts'
-import type { Person, TestStack } from './support/stack.ts'
+import type { Person, SimulatedController, TestStack } from './support/stack.ts'
 
 suite('traces', { timeout: 180_000 }, () => {
   let receiver: OtlpReceiver
   let under: TestStack
   let person: Person
   let id: string
+  let sim: SimulatedController
 
   before(async () => {
     receiver = await startOtlpReceiver()
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY: '100' }
     under = await openStack(env, { shards: 2 })
     person = await under.signIn('owner@example.test')
-    ;({ id } = await under.claimSim(person, { state: 'one', args: ['--protocol=v2'] }))
+    ;({ id, sim } = await under.claimSim(person, { state: 'one', args: ['--protocol=v2'] }))
   })
   after(async () => {
     await under?.stop()
@@ -39,16 +41,18 @@ suite('traces', { timeout: 180_000 }, () => {
     })
   }
 
+  /** A new trace, and the header of somebody who began it. */
+  function begin(): { traceId: string; spanId: string; traceparent: string } {
+    const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')]
+    return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` }
+  }
+
   const of = (traceId: string) => receiver.spans.filter((span) => span.traceId === traceId)
   const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name)
 
   test('go on from the caller’s over API, gateway and both shards', async () => {
-    const asked = under.stack.gateways().map(({ port }) => {
-      const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')]
-      return { port, traceId, spanId }
-    })
-    for (const { port, traceId, spanId } of asked)
-      assert.equal(await ask(port, `00-${traceId}-${spanId}-01`), 200)
+    const asked = under.stack.gateways().map(({ port }) => ({ port, ...begin() }))
+    for (const { port, traceparent } of asked) assert.equal(await ask(port, traceparent), 200)
     for (const { traceId, spanId } of asked) {
       const [whole] = await eventually(async () => {
         const found = named(of(traceId), 'GET device')
@@ -82,10 +86,8 @@ suite('traces', { timeout: 180_000 }, () => {
   })
 
   test('show a request to the API with its route and its statements, and no values', async () => {
-    const traceId = randomBytes(16).toString('hex')
-    const answer = await person.fetch(`/api/controllers/${id}`, {
-      headers: { traceparent: `00-${traceId}-${'b'.repeat(16)}-01` },
-    })
+    const { traceId, traceparent } = begin()
+    const answer = await person.fetch(`/api/controllers/${id}`, { headers: { traceparent } })
     assert.equal(answer.status, 200)
     const spans = await eventually(async () => {
       const found = of(traceId)
@@ -97,6 +99,38 @@ suite('traces', { timeout: 180_000 }, () => {
     assert.ok(statements.length > 0)
     assert.ok(statements.every(({ parentSpanId }) => parentSpanId === whole!.spanId))
     assert.doesNotMatch(JSON.stringify(spans), RegExp(id))
+  })
+
+  test('end where a WebSocket begins', async () => {
+    const { traceId, traceparent } = begin()
+    const headers = { authorization: `Bearer ${person.accessToken}`, traceparent }
+    const { port } = under.stack.gateways()[0]!
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/c/${id}/ws/echo`, { headers })
+    await new Promise<void>((resolve, reject) => socket.once('open', resolve).once('error', reject))
+    const [whole] = await eventually(async () => {
+      const found = named(of(traceId), 'GET device')
+      return found.length > 0 && found
+    }, 'the span arrives while the WebSocket is open')
+    assert.equal(whole!.attributes['http.response.status_code'], 101)
+    assert.equal(
+      of(traceId).filter(({ kind, parentSpanId }) => kind === 3 && parentSpanId === whole!.spanId).length,
+      1,
+    )
+    socket.close()
+  })
+
+  test('tell what failed', async () => {
+    await sim.stop()
+    const { traceId, traceparent } = begin()
+    const { port } = under.stack.gateways()[0]!
+    const status = await ask(port, traceparent)
+    assert.ok(status >= 500)
+    const [whole] = await eventually(async () => {
+      const found = named(of(traceId), 'GET device')
+      return found.length > 0 && found
+    }, 'the span arrives')
+    assert.deepEqual([whole!.isError, whole!.attributes['error.type']], [true, String(status)])
+    assert.equal(whole!.attributes['wmoc.outcome'], 'device_offline')
   })
 
   test('show jobs, and nothing of what ticks every second', async () => {

@@ -14,6 +14,7 @@ import { alertingRulesText, recordingRulesText } from './rule-files.ts'
 import { promtool } from './testing/promtool.ts'
 
 const RUNBOOKS = join(import.meta.dirname, '../docs/runbooks')
+const overview = readFileSync(join(RUNBOOKS, '../observability.md'), 'utf8')
 const HEADINGS = ['Meaning', 'Impact', 'Diagnosis', 'Mitigation']
 let folder = ''
 
@@ -88,13 +89,13 @@ for (const name of ALERT_NAMES) {
   suite(name, () => {
     const alert = ALERTS[name]
 
-    test('fires where it should, and reads as intended', () => {
+    test('K9: fires where it should, and reads as intended', () => {
       const { isGood, text } = judge(alert, alert.tests.firing, [firing(alert)])
       assert.ok(isGood, text)
       assert.ok(!judge(alert, alert.tests.firing, []).isGood, 'a test that expects silence is red')
     })
 
-    test('stays silent on what looks alike', () => {
+    test('K9: stays silent on what looks alike', () => {
       const { isGood, text } = judge(alert, alert.tests.silent, [])
       assert.ok(isGood, text)
     })
@@ -116,6 +117,10 @@ for (const name of ALERT_NAMES) {
         RegExp(`'${name}'`),
       )
       assert.deepEqual(headings(readFileSync(runbookOf(name), 'utf8')), HEADINGS)
+      assert.ok(
+        overview.includes(`| [${name}](runbooks/${prometheusName(name)}.md) |`),
+        'docs/observability.md',
+      )
     })
   })
 }
