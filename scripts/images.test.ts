@@ -117,7 +117,7 @@ suite('skaffold.yaml', () => {
 suite('the Dockerfile', () => {
   test('knows every workspace, or npm would not agree with the lock file', () => {
     const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] }
-    const copied = [...dockerfile.matchAll(/^COPY (\S+)\/package\.json \1\/$/gm)].map(([, name]) => name)
+    const copied = [...dockerfile.matchAll(/^COPY (\S+)\/package\.json \1\/$/gm)].map(([, name]) => name!)
     assert.deepEqual(copied.toSorted(), workspaces.toSorted())
   })
 

@@ -1,5 +1,6 @@
 /** A running platform is backed up, lost, and starts again from its backup. */
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +24,7 @@ suite('backup and restore', () => {
   let live: TestApi
   let anna: TestUser
   let controllerId: string
+  let controllerSecret: string
   let folder: string
   let env: Record<string, string>
 
@@ -34,7 +36,9 @@ suite('backup and restore', () => {
     live = await startApi()
     const passwordHash = await createPasswords(live.config.PASSWORD_PEPPER).hash(PASSWORD)
     anna = await live.buildUser({ passwordHash })
-    controllerId = (await live.buildController(anna, { name: 'Boiler house' })).id
+    const controller = await live.buildController(anna, { name: 'Boiler house' })
+    controllerId = controller.id
+    controllerSecret = controller.secret
     folder = mkdtempSync(join(tmpdir(), 'wmoc-backup-'))
     mkdirSync(join(folder, 'kept'))
     env = {
@@ -119,7 +123,7 @@ suite('backup and restore', () => {
     assert.equal(at.toISOString(), (JSON.parse(manifest) as { createdAt: string }).createdAt)
   })
 
-  test('the platform starts on the restored database: sign-in works, the controller is there', async () => {
+  test('F14: the platform starts on the restored database: people sign in anew, controllers reconnect with their secrets', async () => {
     const url = await database('restored')
     const restored = await tool('restore', [], { DATABASE_URL: url })
     assert.equal(restored.code, 0, restored.output)
@@ -128,7 +132,9 @@ suite('backup and restore', () => {
     const api = run(script('../main.ts'), {
       env: { ...env, DATABASE_URL: url, PORT: '0', INTERNAL_PORT: '0', ADMIN_PORT: '0' },
     })
-    const line = JSON.parse(await api.waitFor(/api is up/, 60_000)) as { labels: { public: number } }
+    const line = JSON.parse(await api.waitFor(/api is up/, 60_000)) as {
+      labels: { public: number; internal: number }
+    }
     const post = (path: string, init: RequestInit) =>
       fetch(`http://127.0.0.1:${line.labels.public}/api/${path}`, init)
     const signedIn = await post('auth/login', {
@@ -142,11 +148,18 @@ suite('backup and restore', () => {
       headers: { authorization: `Bearer ${accessToken}` },
     })
     assert.equal(((await found.json()) as { name: string }).name, 'Boiler house')
-    // Tokens from before are good too: the signing keys were opened with the same secret.
+    // A session that was ended after the backup must not be good again, so none is.
     const earlier = await post(`controllers/${controllerId}`, {
       headers: { authorization: `Bearer ${anna.accessToken}` },
     })
-    assert.equal(earlier.status, 200)
+    assert.equal(earlier.status, 401)
+    const looked = await fetch(`http://127.0.0.1:${line.labels.internal}/internal/controllers/lookup`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${env['INTERNAL_TOKEN']}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ ids: [controllerId], labels: [] }),
+    })
+    const proof = createHmac('sha256', env['DEVICE_CREDENTIAL_KEY']!).update(controllerSecret).digest('hex')
+    assert.ok((await looked.text()).includes(proof))
     assert.deepEqual(await api.stop(), { code: 0, signal: null })
   })
 
@@ -195,12 +208,17 @@ suite('backup and restore', () => {
     assert.equal((await tool('restore', ['--other-keys', '--to', file], other)).code, 0)
   })
 
-  test('--to only fetches; a damaged dump is noticed', async () => {
+  test('--to only fetches and --finish does the rest, as a cluster needs it; a damaged dump is noticed', async () => {
     const url = await database('elsewhere')
     const file = join(folder, 'fetched.dump')
     const fetched = await tool('restore', ['--to', file], { DATABASE_URL: url })
     assert.deepEqual(fetched.result, { name: backup, file })
     assert.deepEqual(readFileSync(file), readFileSync(join(folder, 'kept', `${backup}.dump`)))
+    const args = ['--no-owner', '--no-privileges', '--exit-on-error', '--single-transaction', file]
+    const loaded = run(`--dbname=${url}`, { program: join(postgres.programs, 'pg_restore'), args })
+    assert.equal((await loaded.ended).code, 0, loaded.lines.join('\n'))
+    const finished = await tool('restore', ['--finish'], { DATABASE_URL: url })
+    assert.deepEqual(finished.result, { migrations: [] }, finished.output)
 
     const bytes = Buffer.from(readFileSync(file))
     bytes[bytes.length - 1]! ^= 1
@@ -208,7 +226,10 @@ suite('backup and restore', () => {
     mkdirSync(place)
     writeFileSync(join(place, `${backup}.dump`), bytes)
     writeFileSync(join(place, `${backup}.json`), readFileSync(join(folder, 'kept', `${backup}.json`)))
-    const damaged = await tool('restore', [], { DATABASE_URL: url, BACKUP_TARGET: pathToFileURL(place).href })
+    const damaged = await tool('restore', [], {
+      DATABASE_URL: await database('untouched'),
+      BACKUP_TARGET: pathToFileURL(place).href,
+    })
     assert.equal(damaged.code, 1)
     assert.match(damaged.output, new RegExp(`${backup} in .* is damaged`))
   })

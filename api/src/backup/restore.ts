@@ -3,11 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { installJobs } from '../kernel/jobs.ts'
 import { createDatabase } from '../kernel/db.ts'
-import { createMigrator } from '../kernel/migrations.ts'
 import { changedKeys } from './core/manifest.ts'
 import type { BackupManifest } from './core/manifest.ts'
+import { finishRestore } from './finish.ts'
 import { keyFingerprints } from './keys.ts'
 import { BackupRefused, runBackupTool } from './open-backup-tool.ts'
 import { parseRestoreOptions, USAGE } from './restore-options.ts'
@@ -20,6 +19,22 @@ import { openTarget } from './target.ts'
 
 await runBackupTool('restore', USAGE, async ({ config, log }) => {
   const options = parseRestoreOptions(process.argv.slice(2))
+  const openDatabase = () =>
+    createDatabase({
+      url: config.DATABASE_URL,
+      poolMax: 3,
+      log,
+      applicationName: RESTORE_APPLICATION,
+      statementTimeoutMs: 0,
+    })
+  if (options.finish) {
+    const db = openDatabase()
+    try {
+      return await finishRestore(db, config.DATABASE_URL, log)
+    } finally {
+      await db.close()
+    }
+  }
   const target = openTarget(config)
   const store = createBackupStore(target)
   if (options.list) return { target: target.description, backups: await store.names() }
@@ -30,13 +45,7 @@ await runBackupTool('restore', USAGE, async ({ config, log }) => {
     throw new BackupRefused(
       `${changed.join(', ')}: not what ${manifest.name} was taken with, so parts of it could not be read. Give the secrets of that time, or --other-keys`,
     )
-  const db = createDatabase({
-    url: config.DATABASE_URL,
-    poolMax: 3,
-    log,
-    applicationName: RESTORE_APPLICATION,
-    statementTimeoutMs: 0,
-  })
+  const db = openDatabase()
   const folder = options.to ? null : await mkdtemp(join(tmpdir(), 'wmoc-restore-'))
   const file = options.to ?? join(folder!, `${manifest.name}.dump`)
   try {
@@ -48,9 +57,11 @@ await runBackupTool('restore', USAGE, async ({ config, log }) => {
     if (options.to) return { name: manifest.name, file }
     await loadDump(config.DATABASE_URL, file)
     log.info('db', 'dump loaded', { database: state.database })
-    const migrations = await createMigrator(db, log).up()
-    await installJobs(config.DATABASE_URL)
-    return { name: manifest.name, database: state.database, migrations }
+    return {
+      name: manifest.name,
+      database: state.database,
+      ...(await finishRestore(db, config.DATABASE_URL, log)),
+    }
   } finally {
     await db.close()
     if (folder) await rm(folder, { recursive: true })
