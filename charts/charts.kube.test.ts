@@ -9,12 +9,15 @@ import { execute } from '@wmoc/testkit/kube/execute'
 import { thirdPartyCrds } from '@wmoc/testkit/kube/third-party-crds'
 import { ensureTools, findTool } from '@wmoc/testkit/kube/tools'
 import { z } from 'zod'
+import packageJson from '../package.json' with { type: 'json' }
 import { containersOf, placeOf, withShards } from './testing/containers.ts'
 import { environmentFlaws } from './testing/environments.ts'
 import { CHARTS, ciCases, NAMESPACE, render } from './testing/render.ts'
 import type { Rendered } from './testing/render.ts'
 import { rightsOf } from './testing/rights.ts'
 
+const VERSION_LABEL = 'app.kubernetes.io/version'
+const Labels = z.record(z.string(), z.string())
 const Secret = z.object({ data: z.record(z.string(), z.string()) })
 
 suite('the charts', { timeout: 240_000 }, () => {
@@ -59,6 +62,19 @@ suite('the charts', { timeout: 240_000 }, () => {
 
   test('have nothing that kube-score calls critical', async () => {
     await Promise.all(rendered.map(({ text }) => execute(findTool('kube-score'), SCORE, { input: text })))
+  })
+
+  test('render the same each time where the keys are given, with the version of the project', async () => {
+    const given = rendered.find(({ name }) => name === 'wmoc/external')!
+    assert.equal((await render(given)).text, given.text)
+    for (const { chart, objects } of rendered) {
+      const versions = objects.map(({ metadata }) => Labels.parse(metadata['labels'] ?? {})[VERSION_LABEL])
+      assert.deepEqual(
+        [...new Set(versions)].filter((version) => version !== undefined),
+        [packageJson.version],
+        chart,
+      )
+    }
   })
 
   test('set what each process reads, everything that it needs, and nothing else', () => {
