@@ -1,7 +1,7 @@
 /** One turn: observe → check → plan → apply → status. */
 import type { ControllerDefinition, ReconcileContext, ReconcileResult } from '#src/runtime/controller.ts'
 import { isKubeError } from '#src/runtime/errors.ts'
-import { addFinalizer, isDeleting, removeFinalizer } from '#src/runtime/metadata.ts'
+import { addFinalizer, canonical, isDeleting, removeFinalizer } from '#src/runtime/metadata.ts'
 import { keyOf } from '#src/runtime/objects.ts'
 import type { Ref } from '#src/runtime/objects.ts'
 import {
@@ -167,6 +167,7 @@ export function createTunnelGatewayController(
     const key = keyOf(ref)
     const now = context.now()
     const isDue = now - (statusAt.get(key) ?? 0) >= FIGURES_MS
+    if (canonical(gateway.status) === canonical(status)) return
     if (!isNews(gateway.status, status) && !isDue) return
     await context.client.patchStatus(TunnelGateways, ref, status)
     statusAt.set(key, now)
