@@ -131,7 +131,7 @@ export function compose(
   const lifecycle = createLifecycle(log)
   /** Both roles stand on these; they are stopped last, when nobody asks them anything more. */
   function addBase(): void {
-    lifecycle.add('traces', { stop: () => tracing?.stop() })
+    lifecycle.add('traces', { stop: () => tracing?.stop(), stopTimeoutMs: 3_000 })
     lifecycle.add('admin', admin)
     lifecycle.add('store', { stop: () => store.close() })
     lifecycle.add('database', { start: () => checkDatabase(db), stop: () => db.close() })

@@ -109,6 +109,7 @@ suite('traces', () => {
   test('refuse variables that they do not understand', async () => {
     await assert.rejects(open({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), /only http\/json/)
     await assert.rejects(open({ OTEL_TRACES_SAMPLER: 'sometimes' }), ConfigError)
+    await assert.rejects(open({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }), /http or https URL/)
     await assert.rejects(open({ OTEL_BSP_MAX_QUEUE_SIZE: '10' }), /must not exceed/)
   })
 })

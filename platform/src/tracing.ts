@@ -34,11 +34,12 @@ export interface Tracing {
   /** Runs `work` with the span active: for everything it calls, also later. */
   within<T>(span: Span, work: () => T): T
   active(): Span | null
-  /** Sends what has not been sent. */
+  /** Sends what has not been sent; a collector that is away may be waited for: bound it. */
   stop(): Promise<void>
 }
 
 const optional = z.string().optional()
+const endpoint = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional()
 const count = (fallback: number) => z.coerce.number().int().min(1).default(fallback)
 
 /** The variables of the OpenTelemetry specification that are understood. Others of the exporter's own are too. */
@@ -47,11 +48,11 @@ export const tracingConfig = defineConfig({
   description: 'what OpenTelemetry’s variables mean to the API, the worker and the gateway',
   variables: {
     OTEL_EXPORTER_OTLP_ENDPOINT: {
-      schema: optional,
+      schema: endpoint,
       description: 'Where traces go, such as http://collector:4318; empty: there are none',
     },
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
-      schema: optional,
+      schema: endpoint,
       description: 'The same with the whole path, such as http://collector:4318/v1/traces',
     },
     OTEL_EXPORTER_OTLP_HEADERS: {

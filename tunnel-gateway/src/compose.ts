@@ -335,7 +335,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   // Stopped in reverse: first the tunnels are sent away while everything below still works, then what they said is
   // delivered, then the links to the API and the store are cut. Admin stays to the end, so that the drain can be watched.
   const lifecycle = createLifecycle(log)
-  lifecycle.add('traces', { stop: () => tracing?.stop() })
+  lifecycle.add('traces', { stop: () => tracing?.stop(), stopTimeoutMs: 3_000 })
   lifecycle.add('admin', { start: () => admin.start(), stop: () => admin.stop() })
   let isStopped = false
   lifecycle.add('store', {
