@@ -73,7 +73,8 @@ const DURATION = /^(?:[0-9]{1,5}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,7}s)?$/
 export function durationMs(text: string): number {
   const units = { h: 3_600_000, m: 60_000, s: 1_000 } as const
   let ms = 0
-  for (const [, count, unit] of text.matchAll(/([0-9]{1,7})([hms])/g)) ms += Number(count) * units[unit as 'h']
+  for (const [, count, unit] of text.matchAll(/([0-9]{1,7})([hms])/g))
+    ms += Number(count) * units[unit as 'h']
   return ms
 }
 

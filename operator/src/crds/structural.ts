@@ -59,7 +59,7 @@ function convert(json: Json, path: string): StructuralSchema {
   }
   if (out['x-kubernetes-preserve-unknown-fields'] === true) delete out['additionalProperties']
   if (out['type'] === 'integer') dropSafeBounds(out)
-  if (out['type'] === undefined && out['x-kubernetes-int-or-string'] !== true) {
+  if (typeof out['type'] !== 'string' && out['x-kubernetes-int-or-string'] !== true) {
     throw new Error(`${path}: has no single type; a resource definition needs one`)
   }
   return out

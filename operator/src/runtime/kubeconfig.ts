@@ -169,7 +169,7 @@ const NOBODY: Credentials = { cert: undefined, key: undefined, token: () => Prom
 async function credentialsOf(user: z.output<typeof User>, dir: string): Promise<Credentials> {
   const cert = await pem(user['client-certificate-data'], user['client-certificate'], dir)
   const key = await pem(user['client-key-data'], user['client-key'], dir)
-  if (user.exec !== undefined) return fromCommand(user.exec)
+  if (user.exec !== undefined) return fromCommand(user.exec, dir)
   if (user.tokenFile !== undefined) return { cert, key, token: cachedFile(resolve(dir, user.tokenFile)) }
   return { cert, key, token: () => Promise.resolve(user.token ?? null) }
 }
@@ -193,11 +193,12 @@ const ExecCredential = z.object({
 })
 
 /** Clouds sign in by a command of theirs; it is run again when what it gave has ended. */
-async function fromCommand(exec: z.output<typeof Exec>): Promise<Credentials> {
+async function fromCommand(exec: z.output<typeof Exec>, dir: string): Promise<Credentials> {
+  const command = exec.command.includes('/') ? resolve(dir, exec.command) : exec.command
   const run = async () => {
     const info = { apiVersion: exec.apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
     const env = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]))
-    const { stdout } = await promisify(execFile)(exec.command, exec.args ?? [], {
+    const { stdout } = await promisify(execFile)(command, exec.args ?? [], {
       env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
       timeout: 60_000,
     }).catch((error: Error) => {
