@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { parseRestoreOptions } from '../api/src/backup/restore-options.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -111,6 +112,39 @@ suite('skaffold.yaml', () => {
           assert.notEqual(at(valuesOf(chartPath), key), undefined, `${name}: ${key}`)
       }
     }
+  })
+})
+
+suite('the Job that restores', () => {
+  const Container = z.object({ image: z.string(), args: z.array(z.string()) })
+  const job = z
+    .object({
+      spec: z.object({
+        template: z.object({
+          spec: z.object({ initContainers: z.array(Container), containers: z.array(Container) }),
+        }),
+      }),
+    })
+    .parse(parse(read('docs/kubernetes/restore-job.yaml')))
+  const { initContainers, containers } = job.spec.template.spec
+
+  test('runs the images of the chart', () => {
+    const { appVersion } = z.object({ appVersion: z.string() }).parse(parse(read('charts/wmoc/Chart.yaml')))
+    const image = z.object({ repository: z.string(), tag: z.string() })
+    const { repository, tag } = image.parse(at(valuesOf('charts/wmoc'), 'backup.image'))
+    const api = `ghcr.io/wmoc/wmoc-api:${appVersion}`
+    assert.deepEqual(
+      [...initContainers, ...containers].map((container) => container.image),
+      [api, `${repository}:${tag}`, api],
+    )
+  })
+
+  test('fetches to where it loads from, and finishes', () => {
+    const [fetch, load] = initContainers
+    const fetched = parseRestoreOptions(fetch!.args.slice(1))
+    const finished = parseRestoreOptions(containers[0]!.args.slice(1))
+    assert.deepEqual([fetched.to, fetched.overwrite, finished.finish], [load!.args.at(-1), false, true])
+    for (const { args } of [fetch!, containers[0]!]) assert.ok(existsSync(join(root, args[0]!)), args[0])
   })
 })
 
