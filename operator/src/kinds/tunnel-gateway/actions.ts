@@ -9,22 +9,24 @@ export interface Tell {
 }
 
 /** Reasons of Events; documented in README.md. */
-export type Reason =
-  | 'ShardDrainStarted'
-  | 'ShardDrainCompleted'
-  | 'ShardDrainTimedOut'
-  | 'ShardUndrained'
-  | 'RingEpochAdvanced'
-  | 'RolloutStarted'
-  | 'RolloutStepCompleted'
-  | 'RolloutCompleted'
-  | 'RolloutAborted'
-  | 'ScaledOut'
-  | 'ScaledIn'
-  | 'ScaleInBlocked'
-  | 'Autoscaled'
-  | 'InvalidSpec'
-  | 'ApplyRefused'
+export const REASONS = [
+  'ShardDrainStarted',
+  'ShardDrainCompleted',
+  'ShardDrainTimedOut',
+  'ShardUndrained',
+  'RingEpochAdvanced',
+  'RolloutStarted',
+  'RolloutStepCompleted',
+  'RolloutCompleted',
+  'RolloutAborted',
+  'ScaledOut',
+  'ScaledIn',
+  'ScaleInBlocked',
+  'Autoscaled',
+  'InvalidSpec',
+  'ApplyRefused',
+] as const
+export type Reason = (typeof REASONS)[number]
 
 /** The StatefulSet as it should be, with the operator's notes. */
 export interface SetState {
