@@ -1,5 +1,6 @@
 /** The composition root: every part is made here, once, and handed to who needs it. */
 import { createAdminServer } from '@wmoc/platform/admin-server'
+import { createGentleClose } from '@wmoc/platform/gentle-close'
 import { createLifecycle } from '@wmoc/platform/lifecycle'
 import type { Lifecycle } from '@wmoc/platform/lifecycle'
 import { listen } from '@wmoc/platform/listen'
@@ -191,15 +192,7 @@ function listener(server: Server, port: number, host: string) {
     start: async () => {
       await listen(server, { port, host })
     },
-    stop: () =>
-      new Promise<void>((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-        server.close(() => {
-          clearTimeout(cut)
-          resolve()
-        })
-        server.closeIdleConnections()
-      }),
+    stop: createGentleClose(server, DRAIN_MS),
   }
 }
 

@@ -1,11 +1,10 @@
 /** The portal's server: two listeners around files in memory. */
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { Server, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createAdminServer } from '@wmoc/platform/admin-server'
 import { ConfigError } from '@wmoc/platform/config'
+import { createGentleClose } from '@wmoc/platform/gentle-close'
 import { createLifecycle } from '@wmoc/platform/lifecycle'
 import type { Lifecycle } from '@wmoc/platform/lifecycle'
 import { listen } from '@wmoc/platform/listen'
@@ -39,14 +38,11 @@ export function composeWeb(config: ReturnType<typeof webConfig.load>, log: Logge
       `${folder} has no index.html: build the portal first, or say where it is by PORTAL_DIR`,
     )
   const portal = createPortal(folder, PORTAL_HEADERS)
-  const open = new Set<ServerResponse>()
   let isDraining = false
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 30_000 },
     (request, response) => {
-      open.add(response)
       response.once('close', () => {
-        open.delete(response)
         requests.inc({ class: CLASSES[Math.floor(response.statusCode / 100) - 1]! })
       })
       if (isDraining) response.setHeader('connection', 'close')
@@ -67,7 +63,7 @@ export function composeWeb(config: ReturnType<typeof webConfig.load>, log: Logge
     start: async () => {
       port = await listen(server, { port: config.PORT, host: config.HOST })
     },
-    stop: () => closeGently(server, open),
+    stop: createGentleClose(server, DRAIN_MS),
   })
   // Stopped first: not ready any more, and connections end with the answer they are at.
   lifecycle.add('readiness', {
@@ -76,12 +72,4 @@ export function composeWeb(config: ReturnType<typeof webConfig.load>, log: Logge
     },
   })
   return { lifecycle, ports: () => ({ public: port, admin: admin.port }) }
-}
-
-/** Node takes a connection for idle as soon as its answer is complete in memory, so answers are waited for first. */
-async function closeGently(server: Server, open: ReadonlySet<ServerResponse>): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-  while (open.size > 0) await Promise.all([...open].map((response) => once(response, 'close')))
-  await new Promise((resolve) => server.close(resolve))
-  clearTimeout(cut)
 }
