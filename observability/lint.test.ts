@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import assert from 'node:assert/strict'
@@ -13,6 +14,7 @@ import { dashboardProblems } from './lint/dashboard-rules.ts'
 import type { DashboardJson, PanelJson } from './lint/dashboard-rules.ts'
 import { groupingLabels, metricReferences, ranges } from './lint/references.ts'
 import { RECORDING_RULES } from './recording.ts'
+import { promtool } from './testing/promtool.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const reference = readFileSync(join(ROOT, 'docs/generated/metrics.md'), 'utf8')
@@ -71,19 +73,44 @@ suite('every metric and label exists that is named', () => {
   })
 
   test('by the queries of the runbooks', () => {
-    const folder = join(ROOT, 'docs/runbooks')
-    let seen = 0
-    for (const file of readdirSync(folder)) {
-      const text = readFileSync(join(folder, file), 'utf8')
-      for (const [, block] of text.matchAll(/^```promql\n([^`]*)^```/gm))
-        for (const expr of block!.trim().split('\n')) {
-          assert.deepEqual(unknownNames(expr, catalogue), [], `${file}: ${expr}`)
-          seen += 1
-        }
-    }
-    assert.ok(seen > 20)
+    assert.ok(runbookQueries().length > 20)
+    for (const { file, expr } of runbookQueries())
+      assert.deepEqual(unknownNames(expr, catalogue), [], `${file}: ${expr}`)
   })
 })
+
+test('Prometheus understands every query of the dashboards and runbooks', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wmoc-queries-'))
+  const parses = (queries: readonly string[]) => {
+    const rules = queries.map((expr) => ({ record: 'a:query:b', expr: withoutVariables(expr) }))
+    const groups = rules.map((rule, index) => ({ name: String(index), rules: [rule] }))
+    writeFileSync(join(folder, 'queries.yaml'), JSON.stringify({ groups }))
+    return promtool(['check', 'rules', join(folder, 'queries.yaml')])
+  }
+  const queries = [...dashboardQueries(), ...runbookQueries().map(({ expr }) => expr)]
+  assert.ok(queries.length > 80)
+  const { isGood, text } = parses(queries)
+  assert.ok(isGood, text)
+  assert.ok(!parses([...queries, 'sum(wmoc_gateway_tunnels']).isGood)
+  rmSync(folder, { recursive: true })
+})
+
+function dashboardQueries(): string[] {
+  const panels = DASHBOARDS.flatMap(({ rows }) => rows.flatMap((row) => row.panels))
+  return panels.flatMap(({ queries }) => Object.values(queries))
+}
+
+function withoutVariables(expr: string): string {
+  return expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '3h')
+}
+
+function runbookQueries(): { file: string; expr: string }[] {
+  const folder = join(ROOT, 'docs/runbooks')
+  return readdirSync(folder).flatMap((file) => {
+    const blocks = [...readFileSync(join(folder, file), 'utf8').matchAll(/^```promql\n([^`]*)^```/gm)]
+    return blocks.flatMap(([, block]) => block!.trim().split('\n')).map((expr) => ({ file, expr }))
+  })
+}
 
 for (const spec of DASHBOARDS) {
   suite(`dashboard ${spec.name}`, () => {
