@@ -25,22 +25,11 @@ export async function up({ context: db }: { context: Sequelize }): Promise<void>
       PRIMARY KEY (controller_id, user_id)
     );
     CREATE INDEX controller_shares_user ON controller_shares (user_id);
-
-    CREATE VIEW controller_roles AS
-      SELECT c.id AS controller_id, m.user_id, m.role
-      FROM controllers c JOIN memberships m ON m.workspace_id = c.workspace_id
-      UNION ALL
-      SELECT s.controller_id, s.user_id, 'viewer'
-      FROM controller_shares s JOIN controllers c ON c.id = s.controller_id
-      WHERE NOT EXISTS (
-        SELECT FROM memberships m WHERE m.workspace_id = c.workspace_id AND m.user_id = s.user_id
-      );
   `)
 }
 
 export async function down({ context: db }: { context: Sequelize }): Promise<void> {
   await db.query(`
-    DROP VIEW controller_roles;
     DROP TABLE controller_shares, enrolments;
     ALTER TABLE controllers DROP COLUMN suspended_at;
   `)

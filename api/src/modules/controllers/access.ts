@@ -11,6 +11,27 @@ export interface ControllerAccess extends AccessChecker {
   ): Promise<(Role | null)[]>
 }
 
+/**
+ * A person's role on a controller `c`: that in its workspace, else viewer where it is shared with them, else null. The
+ * joins it is read from; `user` is a bind or a column.
+ */
+export const ROLE = `coalesce(m.role, CASE WHEN s.user_id IS NOT NULL THEN 'viewer' END)`
+export function roleJoins(user: string): string {
+  return `LEFT JOIN memberships m ON m.workspace_id = c.workspace_id AND m.user_id = ${user}
+    LEFT JOIN controller_shares s ON s.controller_id = c.id AND s.user_id = ${user}`
+}
+
+/**
+ * Every controller that `$userId` may see, with the role, as a table: two ways to it, so that each goes by its index
+ * however many controllers others have.
+ */
+export const VISIBLE = `(
+  SELECT c.*, m.role FROM memberships m JOIN controllers c ON c.workspace_id = m.workspace_id WHERE m.user_id = $userId
+  UNION ALL
+  SELECT c.*, 'viewer' FROM controller_shares s JOIN controllers c ON c.id = s.controller_id
+  WHERE s.user_id = $userId AND NOT EXISTS (
+    SELECT FROM memberships m WHERE m.workspace_id = c.workspace_id AND m.user_id = $userId))`
+
 /** Answers questions of access from the database. */
 export function createControllerAccess(db: Sequelize): ControllerAccess {
   return {
@@ -24,10 +45,10 @@ export function createControllerAccess(db: Sequelize): ControllerAccess {
     },
 
     async roleOnController(userId, controllerId) {
-      const row = await firstRow<{ role: Role }>(
+      const row = await firstRow<{ role: Role | null }>(
         db,
-        `SELECT m.role FROM controllers c
-         JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = $userId
+        `SELECT ${ROLE} AS role FROM controllers c
+         ${roleJoins('$userId')}
          WHERE c.id = $controllerId AND c.deleted_at IS NULL`,
         { userId, controllerId },
       )
@@ -38,10 +59,10 @@ export function createControllerAccess(db: Sequelize): ControllerAccess {
       if (checks.length === 0) return []
       const found = await rows<{ role: Role | null }>(
         db,
-        `SELECT m.role FROM unnest($userIds::uuid[], $controllerIds::uuid[])
+        `SELECT ${ROLE} AS role FROM unnest($userIds::uuid[], $controllerIds::uuid[])
            WITH ORDINALITY AS ask (user_id, controller_id, position)
          LEFT JOIN controllers c ON c.id = ask.controller_id AND c.deleted_at IS NULL
-         LEFT JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = ask.user_id
+         ${roleJoins('ask.user_id')}
          ORDER BY ask.position`,
         {
           userIds: checks.map((check) => check.userId),

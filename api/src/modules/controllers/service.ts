@@ -8,6 +8,7 @@ import { encodeCursor, toPage } from '#src/kernel/cursor.ts'
 import type { Kernel } from '#src/kernel/module.ts'
 import { requirePermission } from '#src/kernel/permissions.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
+import { ROLE, roleJoins, VISIBLE } from './access.ts'
 import type { ControllerAccess } from './access.ts'
 import { availabilityByHour, sharesOfDay } from './availability.ts'
 import type { Controller, controllers, ListedController } from './contract.ts'
@@ -68,8 +69,7 @@ export function createControllersService(deps: {
   const { kernel, access } = deps
   const { db } = kernel
   const columns = columnsOf(deps.Controller)
-  const joined = `SELECT ${columnsOf(deps.Controller, 'c')}, m.role FROM controllers c
-    JOIN controller_roles m ON m.controller_id = c.id AND m.user_id = $userId WHERE c.deleted_at IS NULL`
+  const cColumns = columnsOf(deps.Controller, 'c')
 
   /** The row, locked in a transaction; `not_found` when the person can't see it, `forbidden` by the role. */
   async function find(
@@ -79,9 +79,15 @@ export function createControllersService(deps: {
     transaction?: Transaction,
   ): Promise<Visible> {
     const lock = transaction ? ' FOR NO KEY UPDATE OF c' : ''
-    const row = await firstRow<Visible>(db, `${joined} AND c.id = $id${lock}`, { userId, id }, transaction)
-    requirePermission(row?.role ?? null, permission)
-    return row!
+    const row = await firstRow<ControllerRow & { readonly role: Role | null }>(
+      db,
+      `SELECT ${cColumns}, ${ROLE} AS role FROM controllers c ${roleJoins('$userId')}
+       WHERE c.id = $id AND c.deleted_at IS NULL${lock}`,
+      { userId, id },
+      transaction,
+    )
+    const role = requirePermission(row?.role ?? null, permission)
+    return { ...row!, role }
   }
 
   async function audit(
@@ -138,8 +144,8 @@ export function createControllersService(deps: {
       const plan = planList(query)
       const found = await rows<Visible & { sortValue: string }>(
         db,
-        `${joined.replace('m.role', `m.role, ${plan.sortValue} AS "sortValue"`)}${plan.where}
-         ORDER BY ${plan.orderBy} LIMIT $limit`,
+        `SELECT ${cColumns}, c.role, ${plan.sortValue} AS "sortValue" FROM ${VISIBLE} c
+         WHERE c.deleted_at IS NULL${plan.where} ORDER BY ${plan.orderBy} LIMIT $limit`,
         { userId, ...plan.bind, limit: query.limit + 1 },
       )
       const shares = await sharesOfDay(db, found.slice(0, query.limit), kernel.clock())
