@@ -8,12 +8,15 @@ import type { DrainMark, DrainReason, Shard } from './world.ts'
 /** Share of the tunnels there were before that counts as "all are back": some devices always go away by themselves. */
 export const BACK_SHARE = 0.95
 
+/** From when a shard counts as not ready until nobody sends it a new connection any more. */
+const UNROUTED_MS = 2_000
+
 /** `draining`: not yet. `timedOut`: it is not empty, and its time is over. */
 export type DrainState = 'draining' | 'drained' | 'timedOut'
 
 /**
- * Drained: no tunnel and no request is left, no other shard sends anything to it any more, and its devices are back
- * somewhere else, or had the time to be. A shard whose process does not run has nothing to lose.
+ * Drained: no tunnel and no request is left, no Service and no other shard sends anything to it any more, and its devices
+ * are back somewhere else, or had the time to be. A shard whose process does not run has nothing to lose.
  * @param shards all
  */
 export function drainState(
@@ -24,7 +27,9 @@ export function drainState(
 ): DrainState {
   if (!shard.isRunning || shard.mark === null) return shard.isRunning ? 'draining' : 'drained'
   const { report, mark } = shard
-  if (report !== null && report.drainedAtMs !== null && report.tunnels === 0 && report.inFlight === 0) {
+  const isUnrouted = !shard.isReady && nowMs - shard.readySinceMs >= UNROUTED_MS
+  const isEmpty = report?.tunnels === 0 && report.inFlight === 0
+  if (isUnrouted && isEmpty && report.drainedAtMs !== null) {
     const others = shards.filter(({ name }) => name !== shard.name)
     const isGone = others.every((other) => other.report?.serving.includes(shard.name) !== true)
     if (isGone && areBack(mark, shards, report.drainedAtMs, spec, nowMs)) return 'drained'

@@ -73,18 +73,22 @@ suite('the gate of a rollout', () => {
 suite('a drain', () => {
   const mark = { reason: 'ScaleIn' as const, startedAtMs: NOW - 20_000, tunnels: 100, fleetTunnels: 300 }
   const empty = { tunnels: 0, isDraining: true, drainedAtMs: NOW - 5_000 }
+  const unready = { isReady: false, readySinceMs: NOW - 10_000 }
   const others = (serving: string[], tunnels = 150) =>
     [0, 1].map((ordinal) => shardOf(ordinal, { report: reportOf({ serving, tunnels }) }))
   const state = (shard: Shard, rest: readonly Shard[]) => drainState(shard, [...rest, shard], specOf(), NOW)
   test('is over when the shard is empty, the others know, and its devices are back', () => {
-    const shard = shardOf(2, { mark, report: reportOf(empty) })
+    const shard = shardOf(2, { mark, ...unready, report: reportOf(empty) })
     assert.equal(state(shard, others(['gw-0', 'gw-1'])), 'drained')
     assert.equal(state(shard, others(['gw-0', 'gw-1', 'gw-2'])), 'draining')
     assert.equal(state(shard, others(['gw-0', 'gw-1'], 10)), 'draining')
-    const long = shardOf(2, { mark, report: reportOf({ ...empty, drainedAtMs: NOW - 31_000 }) })
+    const long = shardOf(2, { mark, ...unready, report: reportOf({ ...empty, drainedAtMs: NOW - 31_000 }) })
     assert.equal(state(long, others(['gw-0', 'gw-1'], 10)), 'drained')
-    const busy = shardOf(2, { mark, report: reportOf({ ...empty, inFlight: 1 }) })
+    const busy = shardOf(2, { mark, ...unready, report: reportOf({ ...empty, inFlight: 1 }) })
     assert.equal(state(busy, others(['gw-0', 'gw-1'])), 'draining')
+    const routed = { ...shard, readySinceMs: NOW - 1_000 }
+    assert.equal(state(routed, others(['gw-0', 'gw-1'])), 'draining')
+    assert.equal(state({ ...shard, isReady: true }, others(['gw-0', 'gw-1'])), 'draining')
   })
   test('is over when its time is, or when nothing runs', () => {
     const stuck = { ...mark, startedAtMs: NOW - 600_000 }

@@ -32,7 +32,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
   let fleet: Awaited<ReturnType<typeof shards.startFleet>>
   /** Most shards that were away at once while the operator was at work. */
   let mostAway = 0
-  let watching: NodeJS.Timeout
+  const timers: NodeJS.Timeout[] = []
 
   const kind = () => ({
     crd,
@@ -60,6 +60,12 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
       120_000,
     )
   const pods = () => cluster.get<Pods>('pods', '-l', 'app.kubernetes.io/instance=gw')
+  /** The fake kubelet removes a pod at once; its process ends a moment later. */
+  async function bury(): Promise<void> {
+    const listedAt = performance.now()
+    const { items } = await pods()
+    shards.keepOnly(new Set(items.map(({ metadata }) => metadata.uid)), listedAt)
+  }
   const reasons = async () => {
     const { items } = await cluster.get<{ items: { reason: string; regarding: { name: string } }[] }>(
       'events.events.k8s.io',
@@ -76,11 +82,14 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     await cluster.apply(gateway(3, '1.0.0'))
     await settled(({ status }) => status?.readyReplicas === 3)
     fleet = await shards.startFleet(30)
-    watching = setInterval(() => (mostAway = Math.max(mostAway, shards.away())), 50)
-    watching.unref()
+    timers.push(
+      setInterval(() => (mostAway = Math.max(mostAway, shards.away())), 50),
+      setInterval(() => void bury(), 2_000),
+    )
+    for (const timer of timers) timer.unref()
   })
   after(async () => {
-    clearInterval(watching)
+    timers.forEach(clearInterval)
     await operator?.stop()
     await shards?.stop()
     await cluster?.stop()

@@ -18,7 +18,7 @@ interface RealShard {
   readonly started: Promise<Harness>
   harness: Harness | null
   isReady: boolean
-  isSeen: boolean
+  readonly startedAt: number
 }
 
 const quiet = createLogger({ process: 'gateway', level: 'silent' })
@@ -39,13 +39,15 @@ export async function startRealShards() {
   function start(name: string): RealShard {
     const environment = {
       SHARD_ID: name,
-      LEASE_TTL_MS: '2000',
+      // The whole cluster shares this process: it stands still for a while when the machine is busy.
+      LEASE_TTL_MS: '20000',
       LEASE_RENEW_MS: '200',
       DRAIN_SETTLE_MS: '300',
       DRAIN_DEADLINE_MS: '5000',
+      PARK_MS: '20000',
     }
     const started = startHarness(environment, quiet, { redis, controlPlane })
-    const shard: RealShard = { name, started, harness: null, isReady: false, isSeen: true }
+    const shard: RealShard = { name, started, harness: null, isReady: false, startedAt: performance.now() }
     void started.then((harness) => (shard.harness = harness))
     return shard
   }
@@ -58,27 +60,23 @@ export async function startRealShards() {
       shard = start(metadata.name)
       shards.set(metadata.uid, shard)
     }
-    shard.isSeen = true
     return { isReady: shard.isReady }
   }
 
   async function probe(): Promise<void> {
     for (const shard of shards.values()) {
       if (shard.harness === null) continue
-      const asked = await fetch(`http://127.0.0.1:${shard.harness.gateway.adminPort}/readyz`).catch(
-        () => null,
-      )
-      shard.isReady = asked?.status === 200
+      const address = `http://127.0.0.1:${shard.harness.gateway.adminPort}/readyz`
+      const asked = await fetch(address, { headers: { connection: 'close' } }).catch(() => null)
+      // No answer says nothing about a shard in a process that stood still.
+      if (asked !== null) shard.isReady = asked.status === 200
     }
   }
 
-  /** Pods that the kubelet was not asked about for two rounds are gone: their process ends. */
-  function reap(): void {
+  /** The processes of pods that are gone end. @param listedAt when these were all there are */
+  function keepOnly(uids: ReadonlySet<string>, listedAt: number): void {
     for (const [uid, shard] of shards) {
-      if (shard.isSeen) {
-        shard.isSeen = false
-        continue
-      }
+      if (uids.has(uid) || shard.startedAt > listedAt) continue
       shards.delete(uid)
       const ended: Promise<unknown> = shard.started
         .then(({ gateway }) => gateway.lifecycle.stop())
@@ -125,11 +123,12 @@ export async function startRealShards() {
     }
   }
 
-  const timers = [setInterval(() => void probe(), 100), setInterval(reap, 1_000)]
-  for (const timer of timers) timer.unref()
+  const probing = setInterval(() => void probe(), 100)
+  probing.unref()
 
   return {
     behave,
+    keepOnly,
     addressOf(pod: Stored<Pod>): string | null {
       const harness = shards.get(pod.metadata.uid)?.harness ?? null
       return harness === null ? null : `http://127.0.0.1:${harness.gateway.adminPort}`
@@ -183,7 +182,7 @@ export async function startRealShards() {
     },
     async stop() {
       life.isOver = true
-      for (const timer of timers) clearInterval(timer)
+      clearInterval(probing)
       for (const device of devices.values()) device.stop()
       await Promise.all(
         [...shards.values()].map(async ({ started }) => (await started).gateway.lifecycle.stop()),
