@@ -231,7 +231,7 @@ function createTypes(text: string): (node: SyntaxNode) => ValueType {
 
 function number(text: string): 'scalar' {
   if (/^[+-]?(?:inf|nan)$/i.test(text) || /^0x[0-9a-f]+$/i.test(text)) return 'scalar'
-  if (!/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i.test(text))
+  if (!/^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i.test(text))
     throw problem(`${text} is no number that every Prometheus knows`)
   if (!Number.isFinite(Number(text))) throw problem(`${text} is too large a number`)
   return 'scalar'

@@ -49,10 +49,12 @@ const ACTION = new RegExp(String.raw`^-?\s*(?:${FORMAT} )?${VALUE}(?:\s*\|\s*${F
 
 /** What is wrong with the template of a summary or description, or null: Prometheus refuses a file with a bad one. */
 export function templateProblem(text: string): string | null {
-  const outside = text.replaceAll(/\{\{(.*?)\}\}/gs, (_all, action: string) =>
-    ACTION.test(action.trim()) ? '' : `{{${action}`,
-  )
-  const bad = /\{\{.*/s.exec(outside)
-  if (bad === null) return null
-  return `${bad[0].slice(0, 60)} is not understood: write {{ $value }} or {{ $labels.name }}, with | humanize and the like`
+  let start = text.indexOf('{{')
+  while (start !== -1) {
+    const end = text.indexOf('}}', start + 2)
+    if (end === -1 || !ACTION.test(text.slice(start + 2, end).trim())) break
+    start = text.indexOf('{{', end + 2)
+  }
+  if (start === -1) return null
+  return `${text.slice(start, start + 60)} is not understood: write {{ $value }} or {{ $labels.name }}, with | humanize and the like`
 }
