@@ -21,6 +21,7 @@ import { execute } from './execute.ts'
 import { buildGo } from './go.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
+const ID_LENGTH = 16
 const LAYOUT_LIFE_MS = 3_600_000
 const SOURCES = join(import.meta.dirname, '../../kube')
 
@@ -133,12 +134,14 @@ async function build(args: readonly string[]): Promise<string> {
 async function exportImage(id: string, name: string): Promise<string> {
   const images = cacheFolder('images')
   const prefix = `${name.replaceAll(/[^a-z0-9.-]+/g, '_')}-`
-  const layout = join(images, `${prefix}${id.slice(0, 16)}`)
+  const layout = join(images, `${prefix}${id.slice(0, ID_LENGTH)}`)
   if (existsSync(layout)) return layout
   for (const other of readdirSync(images)) {
     const path = join(images, other)
     const isOld = Date.now() - statSync(path).mtimeMs > LAYOUT_LIFE_MS
-    if (other.startsWith(prefix) && isOld) rmSync(path, { recursive: true })
+    // `0.1.0-next` begins as `0.1.0-` does.
+    const isOfName = other.startsWith(prefix) && other.length === prefix.length + ID_LENGTH
+    if (isOfName && isOld) rmSync(path, { recursive: true })
   }
   await push(id, layout, name)
   return layout
