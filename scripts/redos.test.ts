@@ -10,7 +10,7 @@ import ts from 'typescript'
 const root = join(import.meta.dirname, '..')
 /** Reads nothing but our own source text, when documents are generated. */
 const GENERATOR = 'protocol/src/reference.ts'
-const PRODUCT = ['api', 'device-sim', 'platform', 'protocol', 'tunnel-gateway', 'web']
+const PRODUCT = ['api', 'device-sim', 'operator', 'platform', 'protocol', 'tunnel-gateway', 'web']
 
 /** The patterns that a source file writes down, with their flags. */
 function patternsOf(path: string): { source: string; flags: string }[] {

@@ -1,5 +1,5 @@
 /** The operator's environment. */
-import { defineConfig, flag, list, port, secret } from '@wmoc/platform/config'
+import { ConfigError, defineConfig, flag, list, port, secret } from '@wmoc/platform/config'
 import { z } from 'zod'
 
 const durationMs = (fallback: number) => z.coerce.number().int().min(100).default(fallback)
@@ -72,3 +72,11 @@ export const config = defineConfig({
 })
 
 export type OperatorConfig = ReturnType<(typeof config)['load']>
+
+/** Throws where a leader could not renew its lease in time twice. */
+export function checkLease({ LEASE_DURATION_MS, LEASE_RENEW_MS }: OperatorConfig): void {
+  if (LEASE_RENEW_MS * 3 <= LEASE_DURATION_MS) return
+  throw new ConfigError(
+    `operator cannot start: LEASE_RENEW_MS (${LEASE_RENEW_MS}) must be at most a third of LEASE_DURATION_MS (${LEASE_DURATION_MS})`,
+  )
+}

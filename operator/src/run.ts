@@ -2,13 +2,14 @@
 import { ConfigError, handleHelp } from '@wmoc/platform/config'
 import { captureConsole, createLogger } from '@wmoc/platform/log'
 import { composeOperator } from './compose.ts'
-import { config } from './config.ts'
+import { checkLease, config } from './config.ts'
 import { KubeconfigError, loadClusterAccess } from './runtime/kubeconfig.ts'
 
 handleHelp(config)
 
 try {
   const settings = config.load()
+  checkLease(settings)
   const format = settings.LOG_FORMAT ?? (settings.NODE_ENV === 'production' ? 'json' : 'pretty')
   const log = createLogger({ process: 'operator', level: settings.LOG_LEVEL, format })
   captureConsole(log)

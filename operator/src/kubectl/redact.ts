@@ -29,7 +29,7 @@ export function redact(value: unknown): unknown {
 /** Credentials in a line of a log. */
 export function redactText(text: string): string {
   return text
-    .replaceAll(/(\b[a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@:]{0,200}:[^\s/@]{1,500}@/gi, `$1${REDACTED}@`)
-    .replaceAll(/\b(bearer|basic) [a-z0-9._~+/=-]{8,}/gi, `$1 ${REDACTED}`)
-    .replaceAll(/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}/g, REDACTED)
+    .replaceAll(/:\/\/[^\s/@]*@/g, `://${REDACTED}@`)
+    .replaceAll(/\b(?:Bearer|bearer|Basic|basic) [^\s"',]+/g, REDACTED)
+    .replaceAll(/\beyJ[\w.-]+/g, REDACTED)
 }

@@ -19,7 +19,7 @@ export function tar(entries: readonly TarEntry[], mtime: number): Buffer {
 }
 
 function header(path: string, size: number, mtime: number): Buffer {
-  if (!/^[\x21-\x7E]{1,100}$/.test(path)) throw new Error(`not a path for an archive: ${path}`)
+  if (!/^[\x21-\x7E]+$/.test(path) || path.length > 100) throw new Error(`not a path for an archive: ${path}`)
   const block = Buffer.alloc(BLOCK)
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`
   block.write(path, 0)

@@ -29,8 +29,8 @@ export async function startLogKubelet(folder: string) {
     { cert: file('apiserver.crt'), key: file('apiserver.key') },
     (request, response) => {
       const url = new URL(request.url!, 'https://kubelet')
-      const pod = /^\/containerLogs\/[^/]+\/([^/]+)\/gateway$/.exec(url.pathname)?.[1]
-      if (pod === undefined || url.searchParams.get('previous') === 'true') {
+      const [, call, , pod] = url.pathname.split('/')
+      if (call !== 'containerLogs' || pod === undefined || url.searchParams.get('previous') === 'true') {
         response.writeHead(400).end('previous terminated container not found')
         return
       }
