@@ -1,0 +1,153 @@
+/** The platform on a real cluster, as somebody installs it: images of the Dockerfile, both charts, Pod Security `restricted`. */
+import { join } from 'node:path'
+import { createClient } from '@wmoc/api/client'
+import { auth } from '@wmoc/api/contracts/auth'
+import { startCluster } from '@wmoc/testkit/kube/cluster'
+import type { TestCluster } from '@wmoc/testkit/kube/cluster'
+import { execute } from '@wmoc/testkit/kube/execute'
+import { findTool } from '@wmoc/testkit/kube/tools'
+import type { Forward } from '@wmoc/testkit/kube/forward'
+import { buildImages, buildServiceImages, projectVersion } from '@wmoc/testkit/kube/images'
+import { ROOT } from '../../../scripts/start/root.ts'
+
+export const NAMESPACE = 'wmoc'
+export const OPERATOR_NAMESPACE = 'wmoc-system'
+export const GATEWAY = 'wmoc-gateway'
+/** The tag of a second version of the shards' image: the same program under another name. */
+export const NEXT_VERSION = `${projectVersion()}-next`
+const EMAIL = 'owner@wmoc.example'
+
+export interface Installation {
+  readonly cluster: TestCluster
+  /** The ports of this machine that lead to the Services of API and shards. */
+  readonly api: Forward
+  readonly gateway: Forward
+  /** kubectl in the platform's namespace. */
+  kubectl(...args: string[]): Promise<string>
+  /** The TunnelGateway once `isGood` says so. */
+  gatewayWhen(isGood: (found: TunnelGateway) => boolean, timeoutMs?: number): Promise<TunnelGateway>
+  /** Reasons of the TunnelGateway's events so far, each as often as it happened. */
+  events(): Promise<string[]>
+  /** What `kubectl drain` does to each pod of a node. */
+  evict(pod: string): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface TunnelGateway {
+  readonly metadata: { readonly generation: number }
+  readonly spec: { readonly replicas: number; readonly image: { readonly tag?: string } }
+  readonly status?: {
+    readonly observedGeneration?: number
+    readonly replicas?: number
+    readonly readyReplicas?: number
+    readonly updatedReplicas?: number
+    readonly phase?: string
+    readonly conditions?: readonly { type: string; status: string; reason: string; message: string }[]
+  }
+}
+
+/** Builds what changed, starts a cluster of two nodes and installs both charts; answers when helm says all is Ready. */
+export async function installPlatform(values: Readonly<Record<string, string>> = {}): Promise<Installation> {
+  const images = [
+    ...(await buildServiceImages()),
+    ...(await buildImages()),
+    ...(await buildImages(['gateway'], { tag: NEXT_VERSION })),
+  ]
+  const cluster = await startCluster({ nodes: 2, images: images.map(({ layout }) => layout) })
+  try {
+    await cluster.apply([restricted(NAMESPACE), restricted(OPERATOR_NAMESPACE)])
+    const chart = (name: string) => join(ROOT, 'charts', name)
+    const wait = ['--wait', '--timeout', '4m']
+    await cluster.helm('install', 'wmoc-operator', chart('wmoc-operator'), '-n', OPERATOR_NAMESPACE, ...wait)
+    const settings = { ...VALUES, ...values }
+    const flags = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
+    await cluster.helm('install', 'wmoc', chart('wmoc'), '-n', NAMESPACE, ...flags, ...wait)
+    return await describe(cluster)
+  } catch (error) {
+    const pods = await cluster.kubectl('get', 'pods,tgw,events', '-A', '-o', 'wide').catch(String)
+    await cluster.stop()
+    throw new Error(`${(error as Error).message}\n${pods}`, { cause: error })
+  }
+}
+
+const VALUES: Readonly<Record<string, string>> = {
+  'database.type': 'builtin',
+  'redis.type': 'builtin',
+  publicUrl: 'http://localhost',
+}
+
+async function describe(cluster: TestCluster): Promise<Installation> {
+  const service = (name: string, port: number) =>
+    cluster.forward(`${name}.${NAMESPACE}.svc.cluster.local`, port)
+  const api = await service('wmoc-api', 8081)
+  const gateway = await service(GATEWAY, 8080)
+  return {
+    cluster,
+    api,
+    gateway,
+    kubectl: (...args) => cluster.kubectl('-n', NAMESPACE, ...args),
+    gatewayWhen: (isGood, timeoutMs) =>
+      cluster.waitFor<TunnelGateway>(['tgw', GATEWAY, '-n', NAMESPACE], isGood, timeoutMs),
+    async events() {
+      const { items } = await cluster.get<{ items: { reason: string; count?: number }[] }>(
+        'events',
+        '-n',
+        NAMESPACE,
+        '--field-selector',
+        'involvedObject.kind=TunnelGateway',
+      )
+      return items.flatMap(({ reason, count }) => Array.from({ length: count ?? 1 }, () => reason))
+    },
+    async evict(pod) {
+      const metadata = { name: pod, namespace: NAMESPACE }
+      const input = JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata })
+      const path = `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`
+      const env = { KUBECONFIG: cluster.kubeconfig }
+      await execute(findTool('kubectl'), ['create', '--raw', path, '-f', '-'], { env, input })
+    },
+    async stop() {
+      await Promise.all([api.close(), gateway.close()])
+      await cluster.stop()
+    },
+  }
+}
+
+function restricted(name: string): object {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }
+}
+
+/** Whether all shards that are wished for serve, and nothing is under way. */
+export function isSettled(shards: number): (found: TunnelGateway) => boolean {
+  return ({ metadata, spec, status }) =>
+    status?.observedGeneration === metadata.generation &&
+    spec.replicas === shards &&
+    status.replicas === shards &&
+    status.readyReplicas === shards &&
+    status.updatedReplicas === shards
+}
+
+/** An account made by the program in the API's pod, as the notes of the chart say; answers its token. */
+export async function signIn({ api, kubectl }: Installation): Promise<string> {
+  const program = ['node', 'api/src/cli.ts', 'create-first-user', '--email', EMAIL, '--tier', 'premium']
+  const { url } = JSON.parse(await kubectl('exec', 'deployment/wmoc-api', '--', ...program)) as {
+    url: string
+  }
+  const token = new URLSearchParams(new URL(url).hash.slice(1)).get('link')!
+  const { accessToken } = await createClient({ auth }, { baseUrl: api.url }).auth.loginByLink({
+    body: { token },
+  })
+  return accessToken
+}
+
+/** The address of the builtin database through a port of this machine, and the key of the controllers' secrets. */
+export async function openDatabase({ cluster, kubectl }: Installation) {
+  const { data } = JSON.parse(await kubectl('get', 'secret', 'wmoc-secrets', '-o', 'json')) as {
+    data: Readonly<Record<string, string>>
+  }
+  const read = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString()
+  const url = new URL(read('DATABASE_URL'))
+  const forward = await cluster.forward(`wmoc-postgres.${NAMESPACE}.svc.cluster.local`, 5432)
+  url.host = `127.0.0.1:${forward.port}`
+  return { url: url.href, email: EMAIL, credentialKey: read('DEVICE_CREDENTIAL_KEY'), close: forward.close }
+}
