@@ -38,7 +38,7 @@ const podTemplate = fc.constantFrom<unknown>(
 const spec = fc
   .tuple(
     valueOf(structuralSchema(TunnelGatewaySpec)),
-    fc.boolean(),
+    fc.nat(3).map((dice) => dice === 0),
     fc.option(podTemplate, { nil: undefined, freq: 4 }),
   )
   .map(([odd, isMended, template]) => ({
@@ -87,8 +87,8 @@ test('1,000 odd specs: refused with a reason, or answered by a condition, and th
     }
     await operator.lifecycle.start()
     try {
-      for (let at = 0; at < COUNT; at += 20)
-        await Promise.all(specs.slice(at, at + 20).map((given, index) => create(given, at + index)))
+      for (let at = 0; at < COUNT; at += 5)
+        await Promise.all(specs.slice(at, at + 5).map((given, index) => create(given, at + index)))
       assert.ok(refused > COUNT / 10 && refused < COUNT * 0.9, `${refused} of ${COUNT} were refused`)
       const reasons = new Map<string, number>()
       const unanswered = async () => {
@@ -107,7 +107,7 @@ test('1,000 odd specs: refused with a reason, or answered by a condition, and th
         assert.ok(performance.now() < end, `${(await unanswered()).length} have no answer`)
         await new Promise((resolve) => setTimeout(resolve, 500))
       }
-      assert.ok((reasons.get('Applied') ?? 0) > 50, JSON.stringify([...reasons]))
+      assert.ok((reasons.get('Applied') ?? 0) > 10, JSON.stringify([...reasons]))
       assert.ok((reasons.get('InvalidPodTemplate') ?? 0) > 0, JSON.stringify([...reasons]))
       assert.ok((reasons.get('ApplyRefused') ?? 0) > 0, JSON.stringify([...reasons]))
       assert.equal(stricter, reasons.get('InvalidSpec') ?? 0)
