@@ -48,6 +48,7 @@ test('durations: what is read is what was meant', () => {
   for (const text of ['', '5', '1.5h', '-1s', '1s1h', '0s', '10d'])
     assert.equal(duration().safeParse(text).success, false, text)
   assert.equal(duration('any').safeParse('0s').success, true)
+  assert.equal(duration('any').safeParse('').success, false)
 })
 
 test('two items with one key are refused', () => {

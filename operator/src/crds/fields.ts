@@ -61,7 +61,7 @@ export function int64(min: number, max: number = Number.MAX_SAFE_INTEGER): z.Zod
  * 1 s unless `min` says otherwise. Our pattern is narrower than the API server's `duration`.
  */
 export function duration(min: 'any' | 'positive' = 'positive') {
-  const base = z.string().max(20).regex(DURATION, 'must be a duration like 90s, 10m or 1h30m')
+  const base = z.string().min(2).max(20).regex(DURATION, 'must be a duration like 90s, 10m or 1h30m')
   return min === 'any'
     ? base
     : cel(base, "duration(self) > duration('0s')", 'must be longer than 0s', (text) => durationMs(text) > 0)
