@@ -67,7 +67,9 @@ const ECHO = [
 function traces(folder: string): string[] {
   const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n')
   const mounts = readFileSync('/proc/mounts', 'utf8').split('\n')
-  const groups = readdirSync('/sys/fs/cgroup/memory', { recursive: true, encoding: 'utf8' })
+  const groups = ['memory', 'systemd'].flatMap((name) =>
+    readdirSync(`/sys/fs/cgroup/${name}`, { recursive: true, encoding: 'utf8' }),
+  )
   return [
     ...[...processes, ...mounts].filter((line) => line.includes(folder)),
     ...groups.filter((path) => /wmoc-cluster-\d+$/.test(path)),

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 
 const ROOT = '/sys/fs/cgroup'
 const PREFIX = 'wmoc-cluster-'
+const RETRY_MS = 100
+const ATTEMPTS = 600
 
 /** Makes the group of this process (named by its id) in each hierarchy, and answers their folders. */
 export function createCgroups(): string[] {
@@ -44,12 +46,12 @@ function removeLeftOvers(parent: string): void {
   }
 }
 
-/** Removes the groups and all below; their processes must be dead. Retries, as the kernel frees them a little later. */
+/** Removes the groups and all below. Their processes are being killed, which takes seconds on a busy machine: retries. */
 export async function removeCgroups(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    for (let attempt = 0; attempt < 50 && !removeTree(folder); attempt += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS && !removeTree(folder); attempt += 1) {
       // oxlint-disable-next-line no-await-in-loop
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
 }
