@@ -21,7 +21,7 @@ const preset = fc.record(
     name: fc.constantFrom(...ALERT_NAMES),
     enabled: fc.boolean(),
     severity,
-    for: fc.constantFrom('0s', '90s', '1h30m', ''),
+    for: fc.constantFrom('0s', '90s', '1h30m'),
     threshold: fc.constantFrom('0', '-1', '0.5', '100000000000000000000000'),
   },
   { requiredKeys: ['name'] },
@@ -33,7 +33,7 @@ const rule = fc.record(
     severity,
     summary: fc.constantFrom('It is.', 'Of {{ $labels.job }}', '{{ $value', ''),
     description: fc.constantFrom('Yes.', '{{ $value | humanize }}', '{{ nothing }}'),
-    for: fc.constantFrom('5m', ''),
+    for: fc.constantFrom('5m', '10s'),
   },
   { requiredKeys: ['alert', 'expr', 'summary'] },
 )

@@ -47,7 +47,7 @@ function presetRule(preset: Preset, matchers: readonly string[], runbookBaseUrl:
       runbookBaseUrl,
       matchers: scope,
       ...(preset.severity === undefined ? {} : { severity: preset.severity }),
-      ...(preset.for === undefined ? {} : { for: preset.for || '0s' }),
+      ...(preset.for === undefined ? {} : { for: preset.for }),
 
       ...(preset.threshold === undefined ? {} : { threshold: Number(preset.threshold) }),
     })
@@ -65,7 +65,7 @@ function ownRule(rule: OwnRule): AlertingRule {
   return {
     alert: rule.alert,
     expr: rule.expr,
-    for: rule.for || '0s',
+    for: rule.for,
     labels: { severity: rule.severity },
     annotations,
   }
