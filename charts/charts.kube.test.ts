@@ -60,7 +60,7 @@ suite('the charts', { timeout: 240_000 }, () => {
     }
   })
 
-  test('have nothing that kube-score calls critical', async () => {
+  test('K7: have nothing that kube-score calls critical', async () => {
     await Promise.all(rendered.map(({ text }) => execute(findTool('kube-score'), SCORE, { input: text })))
   })
 
@@ -88,7 +88,7 @@ suite('the charts', { timeout: 240_000 }, () => {
     assert.deepEqual(flaws, [])
   })
 
-  test('give their service accounts the rights of rbac.golden.txt and no others', () => {
+  test('K5: give their service accounts the rights of rbac.golden.txt and no others', () => {
     const lines = rendered.flatMap(({ name, objects }) => rightsOf(objects).map((line) => `${name}: ${line}`))
     const golden = readFileSync(join(CHARTS, 'rbac.golden.txt'), 'utf8').trimEnd().split('\n')
     assert.deepEqual(lines, golden)
@@ -101,7 +101,7 @@ suite('the charts', { timeout: 240_000 }, () => {
     )
   })
 
-  test('are accepted strictly by an API server, under Pod Security restricted', async () => {
+  test('K7: are accepted strictly by an API server, under Pod Security restricted', async () => {
     const kinds = (await thirdPartyCrds()).flatMap((file) => ['-f', file])
     await api.kubectl('apply', '--server-side', ...kinds)
     await helm('install', 'wmoc-operator', join(CHARTS, 'wmoc-operator'))
@@ -114,7 +114,7 @@ suite('the charts', { timeout: 240_000 }, () => {
     }
   })
 
-  test('let the operator do its work and look into nothing else', async () => {
+  test('K5: let the operator do its work and look into nothing else', async () => {
     const as = `--as=system:serviceaccount:${NAMESPACE}:wmoc-operator`
     const can = (...args: string[]) =>
       api.kubectl('auth', 'can-i', ...args, as).then(

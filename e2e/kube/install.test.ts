@@ -36,7 +36,7 @@ suite('the platform on a real cluster', () => {
     assert.ok(requests > 0)
   }
 
-  test('every process is Ready in namespaces that enforce restricted', async () => {
+  test('K7: every process is Ready in namespaces that enforce restricted', async () => {
     await platform.gatewayWhen(isSettled(3))
     const { items } = await platform.cluster.get<{
       items: {
@@ -82,7 +82,7 @@ suite('the platform on a real cluster', () => {
     assert.deepEqual([...images], [`ghcr.io/wmoc/wmoc-gateway:${NEXT_VERSION}`])
   })
 
-  test('a version that does not start is taken back after one shard', async () => {
+  test('K4: a version that does not start is taken back after one shard', async () => {
     await patch(platform, { image: { tag: 'broken' }, rollout: { progressDeadline: '20s' } })
     await platform.gatewayWhen(({ status }) => status?.phase?.startsWith('RolledBack') ?? false, STEP_MS)
     assert.equal(await count('RolloutAborted'), 1)
@@ -91,7 +91,7 @@ suite('the platform on a real cluster', () => {
     await checkTraffic()
   })
 
-  test('another operator goes on with the drain of one that dies', async () => {
+  test('K2: another operator goes on with the drain of one that dies', async () => {
     const drains = await count('ShardDrainStarted')
     await platform.kubectl('scale', `tgw/${GATEWAY}`, '--replicas=2')
     await eventually(async () => (await count('ShardDrainStarted')) > drains, 'a drain', STEP_MS)
@@ -108,7 +108,7 @@ suite('the platform on a real cluster', () => {
     await checkTraffic()
   })
 
-  test('an evicted shard drains by itself', async () => {
+  test('K3: an evicted shard drains by itself', async () => {
     const name = `${GATEWAY}-1`
     const { metadata } = JSON.parse(await platform.kubectl('get', 'pod', name, '-o', 'json')) as {
       metadata: { uid: string }

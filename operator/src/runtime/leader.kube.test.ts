@@ -35,7 +35,7 @@ const lead = (signal: AbortSignal) =>
   new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 
 describe('one leader', { concurrency: true }, () => {
-  test('a leader that is killed is replaced within 15 s, and not before its lease is over', async (t) => {
+  test('K2: a leader that is killed is replaced within 15 s, and not before its lease is over', async (t) => {
     const first = startCampaigner('killed', 10_000, 2_000)
     t.after(() => first.child.kill('SIGKILL'))
     await eventually('the first leads', first.hasActed)
@@ -57,7 +57,7 @@ describe('one leader', { concurrency: true }, () => {
     assert.equal((await leaseOf('killed'))?.spec?.holderIdentity, '', 'the lease is given back')
   })
 
-  test('a leader that was stopped and goes on does not act beside the one that took over', async (t) => {
+  test('K2: a leader that was stopped and goes on does not act beside the one that took over', async (t) => {
     const first = startCampaigner('stopped', 3_000, 500)
     t.after(() => first.child.kill('SIGKILL'))
     await eventually('the first leads', first.hasActed)
@@ -74,7 +74,7 @@ describe('one leader', { concurrency: true }, () => {
     await Promise.all([first.ended, second.ended])
   })
 
-  test('a leader that cannot reach the server stops before another begins, and its work is told', async (t) => {
+  test('K2: a leader that cannot reach the server stops before another begins, and its work is told', async (t) => {
     const wire = await startWire(Number(new URL(server.access.server).port))
     t.after(() => wire.stop())
     const access = { ...server.access, server: `https://127.0.0.1:${wire.port}` }

@@ -136,7 +136,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     nothingFailed()
   })
 
-  test('a version that does not start is taken back, whoever operates, and the other shards never notice', async () => {
+  test('K4: a version that does not start is taken back, whoever operates, and the other shards never notice', async () => {
     const earlier = await pods()
     await cluster.apply(gateway(3, 'broken'), '--force-conflicts')
     await cluster.waitFor<Found>(['tgw', 'gw'], (found) => reasonOf(found, 'Progressing') === 'RollingOut')
