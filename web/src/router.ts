@@ -1,5 +1,11 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
-import { listTexts, withTexts } from '#src/i18n/use-i18n.ts'
+import {
+  activateTexts,
+  controllerTexts,
+  listTexts,
+  notificationsTexts,
+  withTexts,
+} from '#src/i18n/use-i18n.ts'
 import { useSession } from '#src/session/use-session.ts'
 import { keepClaim } from '#src/activate/pending-claim.ts'
 import GuestShell from '#src/shell/GuestShell.vue'
@@ -81,12 +87,12 @@ const signedIn: RouteRecordRaw[] = [
   {
     path: 'activate',
     name: 'activate',
-    component: () => import('#src/activate/ActivatePage.vue'),
+    component: () => withTexts(activateTexts, import('#src/activate/ActivatePage.vue')),
     meta: { title: 'activate.title' },
   },
   {
     path: 'controllers/:id',
-    component: () => import('#src/controller/ControllerPage.vue'),
+    component: () => withTexts(controllerTexts, import('#src/controller/ControllerPage.vue')),
     props: true,
     meta: { title: 'controller.title' },
     children: controllerTabs.map((tab) => ({ ...tab, props: true }) as RouteRecordRaw),
@@ -94,7 +100,7 @@ const signedIn: RouteRecordRaw[] = [
   {
     path: 'notifications',
     name: 'notifications',
-    component: () => import('#src/notifications/NotificationsPage.vue'),
+    component: () => withTexts(notificationsTexts, import('#src/notifications/NotificationsPage.vue')),
     meta: { title: 'notifications.title' },
   },
   {

@@ -3,9 +3,15 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { ERRORS } from '@wmoc/platform/errors'
+import { activateEn } from './activate-en.ts'
+import { activateRu } from './activate-ru.ts'
+import { controllerEn } from './controller-en.ts'
+import { controllerRu } from './controller-ru.ts'
 import { en } from './en.ts'
 import { listEn } from './list-en.ts'
 import { listRu } from './list-ru.ts'
+import { notificationsEn } from './notifications-en.ts'
+import { notificationsRu } from './notifications-ru.ts'
 import { pluralRu } from './plural-ru.ts'
 import { ru } from './ru.ts'
 
@@ -19,8 +25,20 @@ function flat(tree: Tree, prefix = ''): Map<string, string> {
   )
 }
 
-const english = new Map([...flat(en), ...flat(listEn)])
-const russian = new Map([...flat(ru), ...flat(listRu)])
+const english = new Map([
+  ...flat(en),
+  ...flat(listEn),
+  ...flat(notificationsEn),
+  ...flat(activateEn),
+  ...flat(controllerEn),
+])
+const russian = new Map([
+  ...flat(ru),
+  ...flat(listRu),
+  ...flat(notificationsRu),
+  ...flat(activateRu),
+  ...flat(controllerRu),
+])
 const names = (text: string) => new Set(text.match(/\{\w+\}/g) ?? [])
 
 suite('texts', () => {

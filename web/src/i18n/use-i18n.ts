@@ -30,6 +30,21 @@ export const listTexts: Loaders = {
   ru: async () => (await import('./list-ru.ts')).listRu,
 }
 
+export const activateTexts: Loaders = {
+  en: async () => (await import('./activate-en.ts')).activateEn,
+  ru: async () => (await import('./activate-ru.ts')).activateRu,
+}
+
+export const controllerTexts: Loaders = {
+  en: async () => (await import('./controller-en.ts')).controllerEn,
+  ru: async () => (await import('./controller-ru.ts')).controllerRu,
+}
+
+export const notificationsTexts: Loaders = {
+  en: async () => (await import('./notifications-en.ts')).notificationsEn,
+  ru: async () => (await import('./notifications-ru.ts')).notificationsRu,
+}
+
 /** A page together with texts that only it shows, in the language of now and in each that is chosen afterwards. */
 export async function withTexts<T>(texts: Loaders, page: Promise<T>): Promise<T> {
   const locale = i18n.global.locale.value
