@@ -60,6 +60,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/*
+Labels of a pod. Without versions, so that a new chart replaces only pods that it changes. Takes {root, component}.
+*/}}
+{{- define "wmoc.podLabels" -}}
+{{ include "wmoc.selectorLabels" . }}
+app.kubernetes.io/part-of: wmoc
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* metadata of an object. Takes {root, component, name?, annotations?}; the name is fullname-component unless given. */}}
 {{- define "wmoc.metadata" -}}
 name: {{ default (printf "%s-%s" (include "wmoc.fullname" .root) .component) .name }}

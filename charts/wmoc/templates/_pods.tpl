@@ -63,7 +63,7 @@ topologySpreadConstraints:
 {{- define "wmoc.podMetadata" -}}
 {{- $values := index .root.Values .component -}}
 labels:
-  {{- include "wmoc.labels" . | nindent 2 }}
+  {{- include "wmoc.podLabels" . | nindent 2 }}
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
