@@ -10,6 +10,9 @@ import {
   isSettled,
 } from './support/installation.ts'
 import type { Installation } from './support/installation.ts'
+import { watchCluster } from './support/prometheus.ts'
+import { watchShardsAway } from './support/shards-away.ts'
+import type { ShardsAway } from './support/shards-away.ts'
 import { startTraffic } from './support/traffic.ts'
 import type { Traffic } from './support/traffic.ts'
 
@@ -20,10 +23,12 @@ const STEP_MS = 240_000
 suite('the platform on a real cluster', () => {
   let platform: Installation
   let traffic: Traffic
+  let away: ShardsAway
   before(async () => {
     platform = await installPlatform()
   })
   after(async () => {
+    await away?.stop()
     await traffic?.stop()
     await platform?.stop()
   })
@@ -34,6 +39,7 @@ suite('the platform on a real cluster', () => {
     const { requests, failures } = traffic.since()
     assert.deepEqual(failures, [])
     assert.ok(requests > 0)
+    assert.ok(away.most() <= 1, `${away.most()} shards were away at once`)
   }
 
   test('K7: every process is Ready in namespaces that enforce restricted', async () => {
@@ -59,8 +65,18 @@ suite('the platform on a real cluster', () => {
     assert.match(said, /passed through 2 shards/)
   })
 
-  test('scaling out and in loses no request and no controller', async () => {
+  test('an upgrade from an earlier chart keeps every tunnel', async () => {
     traffic = await startTraffic(platform, { devices: DEVICES, perSecond: 20 })
+    away = watchShardsAway(platform)
+    await platform.upgrade()
+    await platform.gatewayWhen(isSettled(3), STEP_MS)
+    await checkTraffic()
+    const anew = traffic.fleet.report().filter(({ registrations }) => registrations > 1)
+    assert.deepEqual(anew, [])
+    assert.equal(away.most(), 0)
+  })
+
+  test('scaling out and in loses no request and no controller', async () => {
     await scale(platform, 5)
     await scale(platform, 2)
     await checkTraffic()
@@ -127,6 +143,35 @@ suite('the platform on a real cluster', () => {
     await platform.cluster.restartApiServer()
     await platform.gatewayWhen(isSettled(2), STEP_MS)
     await checkTraffic()
+  })
+
+  test('K9: Prometheus reads every process, and its alert comes and goes with a shard', async () => {
+    const prometheus = await watchCluster(platform, 2)
+    try {
+      const isFiring = async () =>
+        (await prometheus.alerts()).some(
+          ({ labels, state }) => labels['alertname'] === 'WMOCShardDown' && state === 'firing',
+        )
+      await eventually(
+        async () => {
+          const targets = await prometheus.targets()
+          return targets.length === prometheus.targetCount && targets.every(({ health }) => health === 'up')
+        },
+        'every process is read',
+        60_000,
+      )
+      assert.ok(prometheus.targetCount >= 8)
+      assert.equal(await isFiring(), false)
+      // It can't come back at once.
+      await platform.cluster.kubectl('cordon', '--selector=kubernetes.io/os=linux')
+      await platform.kubectl('delete', 'pod', `${GATEWAY}-0`, '--force', '--grace-period=0')
+      await eventually(isFiring, 'the alert fires', 60_000)
+      await platform.cluster.kubectl('uncordon', '--selector=kubernetes.io/os=linux')
+      await eventually(async () => !(await isFiring()), 'the alert ends', 120_000)
+      await eventually(async () => traffic.online() === DEVICES, 'all controllers are back', 60_000)
+    } finally {
+      await prometheus.stop()
+    }
   })
 
   const count = async (reason: string) => (await platform.events()).filter((name) => name === reason).length

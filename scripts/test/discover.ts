@@ -51,7 +51,8 @@ function classify(path: string, source: string): TestFile {
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
     needsSystemPostgres: /testkit\/system-postgres/.test(source),
     needsPrometheus:
-      /promtool|prometheus-alertmanager|kube\/prometheus/.test(source) || path.startsWith('observability/'),
+      /promtool|prometheus-alertmanager|\/prometheus(\.ts)?'/.test(source) ||
+      path.startsWith('observability/'),
     needsNodes,
   }
 }

@@ -15,6 +15,7 @@ export const OPERATOR_NAMESPACE = 'wmoc-system'
 export const GATEWAY = 'wmoc-gateway'
 /** The tag of a second version of the shards' image: the same program under another name. */
 export const NEXT_VERSION = `${projectVersion()}-next`
+const EARLIER = '0.0.1'
 const EMAIL = 'owner@wmoc.example'
 
 export interface Installation {
@@ -28,6 +29,8 @@ export interface Installation {
   gatewayWhen(isGood: (found: TunnelGateway) => boolean, timeoutMs?: number): Promise<TunnelGateway>
   /** Reasons of the TunnelGateway's events so far, each as often as it happened. */
   events(): Promise<string[]>
+  /** Brings the chart of this tree over the one that was installed. */
+  upgrade(): Promise<void>
   /** What `kubectl drain` does to each pod of a node. */
   evict(pod: string): Promise<void>
   stop(): Promise<void>
@@ -46,7 +49,10 @@ export interface TunnelGateway {
   }
 }
 
-/** Builds what changed, starts a cluster of two nodes and installs both charts; answers when helm says all is Ready. */
+/**
+ * Builds what changed, starts a cluster of two nodes and installs both charts, that of the platform under the number of
+ * an earlier version; answers when helm says all is Ready.
+ */
 export async function installPlatform(values: Readonly<Record<string, string>> = {}): Promise<Installation> {
   const images = [
     ...(await buildServiceImages()),
@@ -61,8 +67,13 @@ export async function installPlatform(values: Readonly<Record<string, string>> =
     await cluster.helm('install', 'wmoc-operator', chart('wmoc-operator'), '-n', OPERATOR_NAMESPACE, ...wait)
     const settings = { ...VALUES, ...values }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-    await cluster.helm('install', 'wmoc', chart('wmoc'), '-n', NAMESPACE, ...flags, ...wait)
-    return await describe(cluster)
+    await cluster.helm('package', chart('wmoc'), '--version', EARLIER, '--destination', cluster.folder)
+    const earlier = join(cluster.folder, `wmoc-${EARLIER}.tgz`)
+    await cluster.helm('install', 'wmoc', earlier, '-n', NAMESPACE, ...flags, ...wait)
+    const upgrade = async () => {
+      await cluster.helm('upgrade', 'wmoc', chart('wmoc'), '-n', NAMESPACE, '--reuse-values', ...wait)
+    }
+    return { ...(await describe(cluster)), upgrade }
   } catch (error) {
     const pods = await cluster.kubectl('get', 'pods,tgw,events', '-A', '-o', 'wide').catch(String)
     await cluster.stop()
@@ -76,7 +87,7 @@ const VALUES: Readonly<Record<string, string>> = {
   publicUrl: 'http://localhost',
 }
 
-async function describe(cluster: TestCluster): Promise<Installation> {
+async function describe(cluster: TestCluster): Promise<Omit<Installation, 'upgrade'>> {
   const service = (name: string, port: number) =>
     cluster.forward(`${name}.${NAMESPACE}.svc.cluster.local`, port)
   const api = await service('wmoc-api', 8081)
