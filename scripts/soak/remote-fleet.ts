@@ -1,10 +1,8 @@
 /** The fleet of `fleet-process.ts` as its owner sees it: started, asked, stopped. */
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { startChild } from '../start/child.ts'
-import { ROOT } from '../start/root.ts'
 import type { State } from '../start/state.ts'
 import type { DeviceReport, FleetDevice } from './fleet.ts'
+import { startPortProcess } from './port-process.ts'
 
 export interface RemoteFleet {
   readonly devices: readonly FleetDevice[]
@@ -32,17 +30,7 @@ export async function openRemoteFleet(
 ): Promise<RemoteFleet> {
   const file = state.path(`${name}.jsonl`)
   writeFileSync(file, devices.map((device) => `${JSON.stringify(device)}\n`).join(''), { mode: 0o600 })
-  const first = Promise.withResolvers<number>()
-  const child = startChild({
-    name,
-    script: join(ROOT, 'scripts/soak/fleet-process.ts'),
-    args: [url, file],
-    env: {},
-    logFile: state.path('logs', `${name}.log`),
-    onLine: (line) => /^\d+$/.test(line) && first.resolve(Number(line)),
-  })
-  void child.exited.then(() => first.reject(new Error(`${name} ended:\n${child.lastLines.join('\n')}`)))
-  const port = await first.promise
+  const { port, stop } = await startPortProcess(state, name, 'scripts/soak/fleet-process.ts', [url, file])
   const ask = async <T>(path: string): Promise<T> =>
     (await (await fetch(`http://127.0.0.1:${port}${path}`)).json()) as T
 
@@ -55,7 +43,7 @@ export async function openRemoteFleet(
     cut: (controllerId) => ask(`/cut?id=${controllerId}`),
     freeze: (controllerId) => ask(`/freeze?id=${controllerId}`),
     online: (timeoutMs, count) => whenOnline(fleet, timeoutMs, count),
-    stop: () => child.stop(),
+    stop,
   }
   return fleet
 }

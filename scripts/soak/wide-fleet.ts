@@ -1,9 +1,7 @@
 /** A fleet too large for the open files of one process: several, each with an ingress of its own, seen as one. */
-import { join } from 'node:path'
-import { startChild } from '../start/child.ts'
-import { ROOT } from '../start/root.ts'
 import type { FleetDevice } from './fleet.ts'
 import type { IngressPlan } from './ingress-process.ts'
+import { startPortProcess } from './port-process.ts'
 import { openRemoteFleet, whenOnline } from './remote-fleet.ts'
 import type { RemoteFleet } from './remote-fleet.ts'
 import type { Stage } from './stage.ts'
@@ -58,20 +56,10 @@ export async function openWideFleet(stage: Stage, devices: readonly FleetDevice[
   return wide
 }
 
-async function startIngressProcess({ stack, state }: Stage, name: string) {
+function startIngressProcess({ stack, state }: Stage, name: string) {
   const plan: IngressPlan = {
     api: { host: '127.0.0.1', port: stack.port },
     gateways: stack.gateways().map(({ host, port, shard, adminPort }) => ({ host, port, shard, adminPort })),
   }
-  const first = Promise.withResolvers<number>()
-  const child = startChild({
-    name,
-    script: join(ROOT, 'scripts/soak/ingress-process.ts'),
-    args: [JSON.stringify(plan)],
-    env: {},
-    logFile: state.path('logs', `${name}.log`),
-    onLine: (line) => /^\d+$/.test(line) && first.resolve(Number(line)),
-  })
-  void child.exited.then(() => first.reject(new Error(`${name} ended:\n${child.lastLines.join('\n')}`)))
-  return { port: await first.promise, stop: () => child.stop() }
+  return startPortProcess(state, name, 'scripts/soak/ingress-process.ts', [JSON.stringify(plan)])
 }
