@@ -10,7 +10,7 @@ export interface Connections {
    * them ends by its own time limit.
    */
   failed(used: Agent, error: unknown): void
-  /** Ends all, with what runs on them. */
+  /** Ends all, with what runs on them. May be called again. */
   close(): Promise<void>
 }
 
@@ -32,6 +32,11 @@ export function createConnections(access: ClusterAccess, timeoutMs: number): Con
     return agent
   }
   let agent = add(make())
+  let closing: Promise<void> | null = null
+
+  async function endAll(): Promise<void> {
+    await Promise.all([...all].map((each) => each.destroy()))
+  }
 
   return {
     current: () => agent,
@@ -42,8 +47,7 @@ export function createConnections(access: ClusterAccess, timeoutMs: number): Con
       agent = add(make())
       void used.close().finally(() => all.delete(used))
     },
-    async close() {
-      await Promise.all([...all].map((each) => each.destroy()))
-    },
+    // An agent that is destroyed again at that moment refuses.
+    close: () => (closing ??= endAll()),
   }
 }

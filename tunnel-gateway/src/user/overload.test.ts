@@ -59,7 +59,8 @@ suite('more than there is room for', () => {
     answer(await device.nextRequest(), 'calm')
     assert.equal((await calmly).text, 'calm')
     answer(held[0]!, 'first')
-    assert.equal((await asked[0]!).text, 'first')
+    // Requests of one user arrive in any order: whichever it was that came first.
+    assert.equal((await Promise.race(asked)).text, 'first')
     const again = harness.api(busy, id)
     answer(await device.nextRequest(), 'again')
     assert.equal((await again).text, 'again')
