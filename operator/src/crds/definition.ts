@@ -65,7 +65,8 @@ export function crdManifest(definition: CrdDefinition) {
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: structuralSchema(definition.spec),
-                status: structuralSchema(definition.status),
+                // Without it a program that waits would take a new object, which says nothing yet, for ready.
+                status: { ...structuralSchema(definition.status), default: { observedGeneration: -1 } },
               },
             },
           },

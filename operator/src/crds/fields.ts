@@ -126,6 +126,11 @@ export function dateTime() {
   return withMeta(z.iso.datetime({ offset: true }), { format: 'date-time' })
 }
 
+/** `status.observedGeneration`; -1: nobody has looked at the object yet (`crdManifest` sets it, for `helm --wait` and the like). */
+export function observedGeneration() {
+  return int64(-1).optional()
+}
+
 /** `status.conditions` as the API conventions want them. */
 export function conditions() {
   const condition = z.object({

@@ -2,7 +2,7 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1.d.ts'
 import { z } from 'zod'
 import { crdManifest, defineCrd } from '#src/crds/definition.ts'
-import { cel, conditions, describe, int32, int64 } from '#src/crds/fields.ts'
+import { cel, conditions, describe, int32, observedGeneration } from '#src/crds/fields.ts'
 import type { ReconcileContext } from '#src/runtime/controller.ts'
 import { setCondition, timestamp } from '#src/runtime/conditions.ts'
 import { ownerReference } from '#src/runtime/metadata.ts'
@@ -20,7 +20,7 @@ const spec = cel(
   ({ text }) => text !== 'forbidden',
 )
 const status = z.object({
-  observedGeneration: int64(0).optional(),
+  observedGeneration: observedGeneration(),
   text: z.string().optional(),
   conditions: conditions().optional(),
 })

@@ -3,7 +3,7 @@ import { ALERT_NAMES } from '@wmoc/observability/alert-names'
 import { RUNBOOK_BASE_URL } from '@wmoc/observability/alert'
 import { z } from 'zod'
 import { defineCrd } from '#src/crds/definition.ts'
-import { cel, conditions, describe, duration, int32, int64, listMap } from '#src/crds/fields.ts'
+import { cel, conditions, describe, duration, int32, listMap, observedGeneration } from '#src/crds/fields.ts'
 import type { Condition } from '#src/runtime/conditions.ts'
 import { resource } from '#src/runtime/objects.ts'
 
@@ -95,7 +95,7 @@ export const AlertPolicySpec = cel(
 export type AlertPolicySpec = z.output<typeof AlertPolicySpec>
 
 const AlertPolicyStatus = z.object({
-  observedGeneration: int64(0).optional(),
+  observedGeneration: observedGeneration(),
   rules: describe(int32(0, 1_000).optional(), 'Alerting rules in place.'),
   rejected: describe(int32(0, 1_000).optional(), 'Rules that were refused.'),
   rejectedRules: listMap(

@@ -1,7 +1,15 @@
 /** What a Controller may say: the source of its resource definition and of the operator's own check of it. */
 import { z } from 'zod'
 import { defineCrd } from '#src/crds/definition.ts'
-import { cel, conditions, dateTime, describe, immutable, int64, listSet } from '#src/crds/fields.ts'
+import {
+  cel,
+  conditions,
+  dateTime,
+  describe,
+  immutable,
+  listSet,
+  observedGeneration,
+} from '#src/crds/fields.ts'
 import type { Condition } from '#src/runtime/conditions.ts'
 import { resource } from '#src/runtime/objects.ts'
 
@@ -92,7 +100,7 @@ export const ControllerSpec = cel(
 export type ControllerSpec = z.output<typeof ControllerSpec>
 
 const ControllerStatus = z.object({
-  observedGeneration: int64(0).optional(),
+  observedGeneration: observedGeneration(),
   controllerId: z.string().max(36).optional(),
   state: describe(
     z.enum(['Pending', 'Online', 'Offline', 'Suspended']).optional(),

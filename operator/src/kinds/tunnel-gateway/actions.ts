@@ -14,6 +14,8 @@ export const REASONS = [
   'ShardDrainCompleted',
   'ShardDrainTimedOut',
   'ShardUndrained',
+  'ShardLost',
+  'ShardBack',
   'RingEpochAdvanced',
   'RolloutStarted',
   'RolloutStepCompleted',

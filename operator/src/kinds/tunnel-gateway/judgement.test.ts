@@ -186,8 +186,10 @@ suite('what is said of it', () => {
       Available: 'ShardsServe',
       Draining: 'NoDrain',
       Progressing: 'Complete',
+      Ready: 'ShardsReady',
       Reconciled: 'Applied',
       RingConsistent: 'SameRing',
+      Stalled: 'GoesOn',
     })
     assert.equal(found.phase, 'Healthy: 3 of 3 shards serve')
     assert.equal(found.tunnels, 300)
@@ -212,6 +214,18 @@ suite('what is said of it', () => {
       ['Ready', 'Draining', 'Failed'],
     )
   })
+  test('a shard whose node is not heard of is lost, and what to do about it stands in Available', () => {
+    const trouble = 'node-2 is not heard of'
+    const lost = shardOf(2, { isReady: false, isLost: true, report: null, trouble })
+    const found = status(worldOf([shardOf(0), shardOf(1), lost]))
+    assert.deepEqual(
+      found.shards?.map(({ state }) => state),
+      ['Ready', 'Ready', 'Lost'],
+    )
+    const available = found.conditions?.find(({ type }) => type === 'Available')
+    assert.equal(available?.reason, 'ShardsServe')
+    assert.match(available?.message ?? '', /gw-2: node-2 is not heard of/)
+  })
   test('a scale-in that must wait says what for', () => {
     const full = [0, 1, 2].map((at) => shardOf(at, { report: reportOf({ tunnels: 15_000 }) }))
     const found = status(worldOf(full), { spec: specOf({ replicas: 1 }) })
@@ -230,7 +244,7 @@ test('every reason that is told is documented, and no other', () => {
   const conditions = [
     ...text('./status.ts').matchAll(/'(?:True|False|Unknown)',\s+'([A-Z]\w+)'/g),
     ...text('./status.ts').matchAll(/\b(?:yes|no)\(\s*'([A-Z]\w+)'/g),
-    ...text('./checks.ts').matchAll(/reason: '([A-Z]\w+)'/g),
+    ...['./checks.ts', './readiness.ts'].flatMap((name) => [...text(name).matchAll(/reason: '([A-Z]\w+)'/g)]),
   ].map(([, reason]) => reason!)
   assert.ok(conditions.length > 20, conditions.join(' '))
   const told = new Set([...conditions, ...REASONS])

@@ -84,6 +84,7 @@ function shardOf(name: string, pod: Stored<Pod>, report: ShardReport | null): Sh
   const { metadata, status } = pod
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')
   const createdAtMs = Date.parse(metadata.creationTimestamp ?? '') || 0
+  const isLost = report === null && isUnheard(pod)
   const image = pod.spec?.containers.find((container) => container.name === CONTAINER)?.image ?? ''
   return {
     name: metadata.name,
@@ -102,9 +103,28 @@ function shardOf(name: string, pod: Stored<Pod>, report: ShardReport | null): Sh
     version: versionOf(image),
     isDrainAsked: metadata.annotations?.[POD.drain] === 'true',
     mark: readMark(metadata.annotations?.[POD.draining]),
-    trouble: troubleOf(pod),
+    isLost,
+    trouble: isLost ? lostWords(pod) : troubleOf(pod),
     report,
   }
+}
+
+/**
+ * Nobody but the node controller calls a pod not ready whose containers are said to be ready; later it has the pod deleted,
+ * which the kubelet of a lost node never confirms.
+ */
+function isUnheard({ metadata, spec, status }: Stored<Pod>): boolean {
+  const is = (type: string) => status?.conditions?.find((condition) => condition.type === type)
+  if (metadata.deletionTimestamp !== undefined)
+    return is('DisruptionTarget')?.reason === 'DeletionByTaintManager'
+  if ((spec?.readinessGates ?? []).length > 0 || is('Ready')?.status !== 'False') return false
+  const containers = status?.containerStatuses ?? []
+  return containers.length > 0 && containers.every(({ ready }) => ready)
+}
+
+function lostWords({ metadata, spec }: Stored<Pod>): string {
+  const node = spec?.nodeName ?? 'its node'
+  return `${node} is not heard of; if it does not come back: kubectl delete pod ${metadata.name} --force`
 }
 
 /** Why it does not run, in the kubelet's or the scheduler's words. */

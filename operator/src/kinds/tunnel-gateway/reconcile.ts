@@ -28,6 +28,7 @@ import { imageOf, podTemplate } from './pod-template.ts'
 import type { TunnelGatewaySpec, TunnelGatewayStatus } from './schema.ts'
 import type { ShardClient } from './shard-client.ts'
 import { epochIn, isNewReason, isNews, recommendationIn, statusOf, statusOfProblem } from './status.ts'
+import type { Shard } from './world.ts'
 
 const MOVING_MS = 1_000
 const STILL_MS = 10_000
@@ -125,6 +126,7 @@ export function createTunnelGatewayController(
       nowMs,
     })
     tellChanges(context, gateway, plan, status)
+    tellLosses(context, gateway, world.shards, status)
     await writeStatus(ref, context, gateway, status)
     if (refused !== null) return { requeueAfterMs: REFUSED_MS }
     const pace = plan.isMoving ? MOVING_MS + 10 * world.shards.length : STILL_MS
@@ -221,4 +223,25 @@ function tellChanges(context: Context, gateway: Gateway, plan: Plan, status: Tun
   const refused = status.conditions?.find(({ type }) => type === 'Reconciled')
   if (refused?.reason === 'ApplyRefused' && isNewReason('Reconciled', before, status))
     warn('ApplyRefused', 'Apply', refused.message)
+}
+
+/** Shards that are not heard of any more, and those that are again. */
+function tellLosses(
+  context: Context,
+  gateway: Gateway,
+  shards: readonly Shard[],
+  status: TunnelGatewayStatus,
+): void {
+  const before = new Map(gateway.status?.shards?.map(({ name, state }) => [name, state]))
+  for (const { name, state } of status.shards ?? []) {
+    const wasLost = before.get(name) === 'Lost'
+    if ((state === 'Lost') === wasLost) continue
+    const trouble = shards.find((shard) => shard.name === name)?.trouble
+    context.events.record(gateway, {
+      type: wasLost ? 'Normal' : 'Warning',
+      reason: wasLost ? 'ShardBack' : 'ShardLost',
+      action: 'Observe',
+      message: wasLost ? `${name} is heard of again` : `${name} is lost: ${trouble}`,
+    })
+  }
 }

@@ -15,6 +15,7 @@ import {
   int64,
   intOrString,
   listMap,
+  observedGeneration,
   secretKeyRef,
 } from '#src/crds/fields.ts'
 
@@ -267,7 +268,7 @@ export type ShardDrain = z.infer<typeof shardDrain>
 
 const shard = z.object({
   name: z.string().max(253),
-  state: z.enum(['Pending', 'Ready', 'Draining', 'Drained', 'Failed']),
+  state: z.enum(['Pending', 'Ready', 'Draining', 'Drained', 'Failed', 'Lost']),
   version: z.string().optional(),
   template: z.string().optional(),
   tunnels: count(),
@@ -277,7 +278,7 @@ const shard = z.object({
 export type Shard = z.infer<typeof shard>
 
 export const TunnelGatewayStatus = z.object({
-  observedGeneration: int64(0).optional(),
+  observedGeneration: observedGeneration(),
   phase: describe(z.string().optional(), 'A sentence for people; programs read the conditions.'),
   replicas: int32(0, 2_147_483_647).optional(),
   readyReplicas: int32(0, 2_147_483_647).optional(),

@@ -5,6 +5,7 @@ import type { Problem } from './checks.ts'
 import type { Recommendation } from './autoscale.ts'
 import { selectorText } from './names.ts'
 import type { Plan } from './plan.ts'
+import { readiness } from './readiness.ts'
 import { stepSizes } from './rollout.ts'
 import type { ShardDrain, Shard as ShardStatus, TunnelGatewaySpec, TunnelGatewayStatus } from './schema.ts'
 import { fleetTunnels, isServing } from './world.ts'
@@ -29,7 +30,8 @@ export interface StatusInput {
 }
 
 export function statusOf(input: StatusInput): TunnelGatewayStatus {
-  const { name, generation, world, before, nowMs, recommendation } = input
+  const { name, generation, spec, world, before, nowMs, recommendation } = input
+  const { shards } = world
   const changes = [
     available(input),
     progressing(input),
@@ -37,7 +39,7 @@ export function statusOf(input: StatusInput): TunnelGatewayStatus {
     ringConsistent(world),
     draining(world),
   ]
-  const { shards } = world
+  const serving = shards.filter(isServing).length
   const outdated = shards.filter(({ template }) => template !== input.plan.target.template)
   return {
     observedGeneration: generation,
@@ -53,7 +55,12 @@ export function statusOf(input: StatusInput): TunnelGatewayStatus {
     rollout: rolloutOf(input, outdated.length),
     ...(recommendation === null ? {} : { autoscaling: autoscalingOf(recommendation) }),
     shards: shards.map((shard) => shardOf(shard, before, nowMs)),
-    conditions: conditionsOf(changes, before, generation, nowMs),
+    conditions: conditionsOf(
+      [...changes, ...readiness(changes, { serving, wanted: spec.replicas })],
+      before,
+      generation,
+      nowMs,
+    ),
   }
 }
 
@@ -70,7 +77,7 @@ export function statusOfProblem(
     ...before,
     observedGeneration: generation,
     phase: `Invalid: ${message}`.slice(0, 300),
-    conditions: conditionsOf([change], before, generation, nowMs),
+    conditions: conditionsOf([change, ...readiness([change])], before, generation, nowMs),
   }
 }
 
@@ -115,10 +122,10 @@ function available({ spec, world }: StatusInput): ConditionChange {
   const message = `${serving} of ${spec.replicas} shards serve`
   if (spec.replicas === 0)
     return condition('Available', 'False', 'ScaledToZero', 'no shards are wanted: raise spec.replicas')
-  if (serving >= Math.max(1, spec.replicas - 1)) return condition('Available', 'True', 'ShardsServe', message)
   const trouble = world.shards.find((shard) => shard.trouble !== null)
-  const why = trouble === undefined ? '' : `; ${trouble.name}: ${trouble.trouble}`
-  return condition('Available', 'False', 'TooFewShards', `${message}${why}`)
+  const full = trouble === undefined ? message : `${message}; ${trouble.name}: ${trouble.trouble}`
+  if (serving >= Math.max(1, spec.replicas - 1)) return condition('Available', 'True', 'ShardsServe', full)
+  return condition('Available', 'False', 'TooFewShards', full)
 }
 
 function progressing(input: StatusInput): ConditionChange {
@@ -276,6 +283,7 @@ function shardOf(shard: Shard, before: TunnelGatewayStatus | undefined, nowMs: n
 }
 
 function stateOf(shard: Shard): ShardStatus['state'] {
+  if (shard.isLost) return 'Lost'
   if (isLeaving(shard)) return (shard.report?.drainedAtMs ?? null) !== null ? 'Drained' : 'Draining'
   if (shard.isReady) return 'Ready'
   return shard.trouble === null ? 'Pending' : 'Failed'

@@ -56,7 +56,9 @@ export interface Shard {
   /** A person asked for its drain. */
   readonly isDrainAsked: boolean
   readonly mark: DrainMark | null
-  /** Why its container does not start, in words. */
+  /** It ran, and neither it nor its node is heard of any more. */
+  readonly isLost: boolean
+  /** Why its container does not start, or who is not heard of, in words. */
   readonly trouble: string | null
   /** Null: it did not answer. */
   readonly report: ShardReport | null

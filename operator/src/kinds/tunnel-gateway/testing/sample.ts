@@ -50,6 +50,7 @@ export function shardOf(ordinal: number, more: Partial<Shard> = {}): Shard {
     version: '1.2.3',
     isDrainAsked: false,
     mark: null,
+    isLost: false,
     trouble: null,
     report: reportOf(),
     ...more,

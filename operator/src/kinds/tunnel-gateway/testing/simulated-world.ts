@@ -145,6 +145,7 @@ export function createSimulatedWorld(random: () => number) {
       version: pod.template,
       isDrainAsked: pod.isDrainAsked,
       mark: pod.mark,
+      isLost: false,
       trouble: isBad(pod.template) ? 'CrashLoopBackOff' : null,
       report:
         now < pod.readyAt
