@@ -255,6 +255,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     }),
     jars: createCookieJars(store),
     proxy,
+    layers: [],
     tracing,
     log,
   })

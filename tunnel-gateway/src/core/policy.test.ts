@@ -21,6 +21,7 @@ const head = (rawHeaders: string[], changes = {}) =>
     host: 'a.devices.example',
     prefix: '',
     cookie: '',
+    authorization: null,
     mayAuthorise: false,
     bodyLength: null,
     maxBytes: 4_096,

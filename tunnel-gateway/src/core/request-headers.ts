@@ -18,6 +18,8 @@ export interface RequestHeadContext {
   readonly prefix: string
   /** Cookies that belong to the device: from its own origin, or from the jar. */
   readonly cookie: string
+  /** `Authorization` that the device gets instead of the request's; null: none. */
+  readonly authorization: string | null
   /** The request's `Authorization` is meant for the device: true on its own origin only. */
   readonly mayAuthorise: boolean
   /** Length of the body that is sent on; null when the request has none. */
@@ -156,7 +158,8 @@ function collect(rawHeaders: readonly string[]): Map<string, string[]> {
 
 /** Set after the removal, so that nothing from outside can take these away or imitate them. */
 function setOurs(headers: Map<string, string[]>, context: RequestHeadContext): void {
-  if (!context.mayAuthorise) headers.delete('authorization')
+  if (context.authorization !== null) headers.set('authorization', [context.authorization])
+  else if (!context.mayAuthorise) headers.delete('authorization')
   headers.delete('cookie')
   if (context.cookie !== '') headers.set('cookie', [context.cookie])
   headers.set('x-forwarded-for', [context.clientAddress])

@@ -7,8 +7,11 @@ import { BAD_VALUE, HEADER_NAME, HOP_BY_HOP, namesIn } from './header-names.ts'
 import { rewriteReference, rewriteRefresh } from './location-rewrite.ts'
 import type { DeviceAddress } from './location-rewrite.ts'
 
-/** Where the response is shown: on the device's own origin, or to an API client on the portal's host. */
-export type Surface = 'own_origin' | 'api'
+/**
+ * Where the response is shown: on the device's own origin, in a sandboxed frame of the portal's shell, or to an API
+ * client on the portal's host.
+ */
+export type Surface = 'own_origin' | 'frame' | 'api'
 
 export interface ResponseContext {
   readonly surface: Surface

@@ -10,6 +10,8 @@ import { isNavigation, isSameOrigin } from '#src/core/access-rules.ts'
 import type { BrowserHints } from '#src/core/access-rules.ts'
 import { deviceCookies } from '#src/core/cookie-rules.ts'
 import { parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-path.ts'
+import { throughLayers } from '#src/page/layers.ts'
+import type { PageLayer } from '#src/page/layers.ts'
 import type { CookieJars } from './cookie-jar.ts'
 import { guardRequest } from './http-guard.ts'
 import type { PageSessions } from './page-sessions.ts'
@@ -30,6 +32,8 @@ export interface UserListenerOptions {
   readonly pages: PageSessions
   readonly jars: CookieJars
   readonly proxy: Proxy
+  /** Between people who look at a page and the device. */
+  readonly layers: readonly PageLayer[]
   readonly tracing: Tracing | null
   readonly log: Logger
 }
@@ -57,6 +61,7 @@ const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
 
 export function createUserListener(options: UserListenerOptions): UserListener {
   const { gatekeeper, pages, proxy, directory, tracing } = options
+  const toPage = throughLayers(options.layers, (proxied) => proxy.handle(proxied))
   const portalHost = new URL(options.portalOrigin).host
   const suffix = options.deviceDomain === '' ? null : `.${options.deviceDomain}`
   /** On one machine the portal is reached by any of its loopback names. */
@@ -109,6 +114,9 @@ export function createUserListener(options: UserListenerOptions): UserListener {
         record,
         path,
         surface: 'api',
+        prefix: `/c/${controllerId}`,
+        port: null,
+        deviceAuthorization: null,
         cookie,
         keepCookies: (values) => options.jars.keep(sessionId, controllerId, path, values),
         isNavigation: false,
@@ -145,14 +153,18 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       record,
       path: target.path,
       surface: 'own_origin',
+      prefix: '',
+      port: null,
+      deviceAuthorization: null,
       cookie: deviceCookies(request.headers.cookie ?? ''),
       isNavigation: isPage,
       extraHeaders: known.setCookie === null ? [] : ['Set-Cookie', known.setCookie],
     })
   }
 
-  function pass({ upgrade }: Call, proxied: ProxyRequest): void | Promise<void> {
-    return upgrade === null ? proxy.handle(proxied) : proxy.upgrade({ ...proxied, ...upgrade })
+  function pass({ upgrade, response }: Call, proxied: ProxyRequest): void | Promise<void> {
+    if (upgrade !== null) return proxy.upgrade({ ...proxied, response, ...upgrade })
+    return proxied.surface === 'api' ? proxy.handle(proxied) : toPage(proxied)
   }
 
   function common({ request, response, host, expectsContinue, span }: Call) {

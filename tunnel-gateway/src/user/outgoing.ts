@@ -30,8 +30,9 @@ export function outgoingHead(
     clientAddress: proxied.clientAddress,
     scheme,
     host: proxied.host,
-    prefix: prefixOf(proxied),
+    prefix: proxied.prefix,
     cookie: proxied.cookie,
+    authorization: proxied.deviceAuthorization,
     mayAuthorise: proxied.surface === 'own_origin',
     bodyLength,
     maxBytes: upstream.maxRequestHeader,
@@ -50,12 +51,8 @@ export function answerContext(
   return {
     surface: proxied.surface,
     method: proxied.request.method!,
-    device: { ownHosts: upstream.ownHosts, publicOrigin, prefix: prefixOf(proxied) },
+    device: { ownHosts: upstream.ownHosts, publicOrigin, prefix: proxied.prefix },
   }
-}
-
-function prefixOf({ surface, record }: ProxyRequest): string {
-  return surface === 'api' ? `/c/${record.controllerId}` : ''
 }
 
 const RANDOM_BYTES = 24

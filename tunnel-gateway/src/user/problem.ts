@@ -1,9 +1,11 @@
 /** Answers that the gateway gives itself: problem+json, redirects, and a page for people. */
 import { createHash } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
 import type { StreamFailure } from '#src/core/upstream.ts'
+import { OWN_PAGE } from '#src/page/layers.ts'
+import type { Answer } from './answer.ts'
 import { endAfterThis } from './connection-order.ts'
 
 const COMMON = [
@@ -17,7 +19,7 @@ const COMMON = [
 
 /** Ends the response with a problem; where its head is out already, cuts the connection instead. */
 export function sendProblem(
-  response: ServerResponse,
+  response: Answer,
   code: ErrorCode,
   details: ErrorDetails = {},
   headers: readonly string[] = [],
@@ -25,7 +27,7 @@ export function sendProblem(
   sendError(response, appError(code, details), headers)
 }
 
-export function sendError(response: ServerResponse, error: unknown, headers: readonly string[] = []): void {
+export function sendError(response: Answer, error: unknown, headers: readonly string[] = []): void {
   if (response.headersSent || response.destroyed) {
     response.destroy()
     return
@@ -53,7 +55,7 @@ function isBodyUnread({ complete, headers }: IncomingMessage): boolean {
 }
 
 /** What a stream's failure is to the user. An answer that has begun can only be cut, never ended as if it were whole. */
-export function sendFailure(response: ServerResponse, failure: StreamFailure, isDraining: boolean): void {
+export function sendFailure(response: Answer, failure: StreamFailure, isDraining: boolean): void {
   if (response.headersSent) {
     // HTTP/1.0 knows no chunks: there only a reset shows that something is missing.
     if (response.req.httpVersion === '1.0') response.socket?.resetAndDestroy()
@@ -81,7 +83,7 @@ export function sendFailure(response: ServerResponse, failure: StreamFailure, is
 }
 
 /** Of an ordinary request it is only its length that a device may not support. */
-function sendUnsupported(response: ServerResponse): void {
+function sendUnsupported(response: Answer): void {
   const { headers } = response.req
   if (headers.upgrade !== undefined) sendProblem(response, 'not_implemented', { detail: NO_WEBSOCKETS })
   else if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
@@ -93,7 +95,7 @@ const NO_WEBSOCKETS =
   'The controller’s firmware passes no WebSockets through; that takes dialect v2 of the tunnel protocol'
 
 export function redirect(
-  response: ServerResponse,
+  response: Answer,
   status: 303 | 308,
   location: string,
   headers: readonly string[] = [],
@@ -123,7 +125,7 @@ const RELOAD_SEC = 5
 
 /** A person opened the page of a device that is away: the page tries again by itself. */
 export function sendOfflinePage(
-  response: ServerResponse,
+  response: Answer,
   acceptLanguage: string | undefined,
   lastSeenAt: number | null,
 ): void {
@@ -140,6 +142,7 @@ export function sendOfflinePage(
     `<body><main><h1>${text.title}</h1><p>${text.text}</p>${seen}</main></body></html>`
   response.writeHead(503, [
     ...COMMON,
+    ...OWN_PAGE,
     'Content-Type',
     'text/html; charset=utf-8',
     'Content-Security-Policy',

@@ -10,6 +10,7 @@ import type { ByteBudget } from '#src/core/byte-budget.ts'
 import type { Surface } from '#src/core/response-head.ts'
 import type { Router, Upstream, UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
+import type { Answer } from './answer.ts'
 import { announcedBody, collectBody, pipeBody, tooLarge, UserLeft } from './body.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangePorts } from './exchange.ts'
@@ -25,12 +26,18 @@ import { WebSocketRelay } from './web-socket.ts'
 
 export interface ProxyRequest {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: Answer
   readonly principal: Principal
   readonly record: ControllerRecord
   /** Raw path and query for the device. */
   readonly path: string
   readonly surface: Surface
+  /** What comes before the device's own path in the address that the user sees, without a slash at the end; '' on an own origin. */
+  readonly prefix: string
+  /** The device's port, where it is not the one that its page is served at. */
+  readonly port: number | null
+  /** `Authorization` for the device; null: what the user sent where that is meant for the device, else none. */
+  readonly deviceAuthorization: string | null
   readonly host: string
   readonly clientAddress: string
   readonly cookie: string
@@ -47,6 +54,7 @@ export interface ProxyRequest {
 
 /** A sound handshake of a WebSocket. */
 export interface UpgradeRequest extends ProxyRequest {
+  readonly response: ServerResponse
   readonly socket: Socket
   /** What came after the head. */
   readonly head: Buffer

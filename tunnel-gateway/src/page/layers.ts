@@ -1,0 +1,29 @@
+/**
+ * What stands between a person who looks at a device's page and the device, outermost first: each layer may answer by
+ * itself, change the request, or put an answer of its own (`AnswerLayer`) before the user's. API clients meet none of it.
+ */
+import type { ProxyRequest } from '#src/user/proxy.ts'
+
+export type Next = (proxied: ProxyRequest) => void | Promise<void>
+
+export interface PageLayer {
+  /** A rejection is answered by the listener, where nobody has answered yet. */
+  handle(proxied: ProxyRequest, next: Next): void | Promise<void>
+}
+
+/**
+ * On answers of ours that look like a device's (the offline page, a form): no layer changes or keeps them. A device
+ * can't send it: `X-WMOC-*` never passes the header policy.
+ */
+export const OWN_PAGE = ['X-WMOC-Page', 'own'] as const
+
+/** Whether a head (name after value) is of an answer of ours. */
+export function isOwnPage(headers: readonly string[]): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === OWN_PAGE[0]) return true
+  return false
+}
+
+/** All layers in one, `last` being the way to the device. */
+export function throughLayers(layers: readonly PageLayer[], last: Next): Next {
+  return layers.reduceRight<Next>((next, layer) => (proxied) => layer.handle(proxied, next), last)
+}
