@@ -117,10 +117,13 @@ suite('a cluster of two nodes', () => {
     assert.match(await cluster.kubectl('get', 'deployment', '-n', 'strict'), /echo/)
   })
 
-  test('notices the loss of a node', async () => {
+  test('notices the loss of a node and its return, and runs pods there again', async () => {
     await cluster.killNode('node-2')
     await cluster.kubectl('wait', 'node/node-2', '--for=condition=Ready=Unknown', '--timeout=90s')
     await cluster.kubectl('wait', 'node/node-1', '--for=condition=Ready', '--timeout=10s')
+    await cluster.startNode('node-2')
+    await cluster.kubectl('wait', 'node/node-2', '--for=condition=Ready', '--timeout=90s')
+    await cluster.kubectl('rollout', 'status', '-n', 'strict', 'deployment/echo', '--timeout=90s')
   })
 })
 

@@ -35,6 +35,8 @@ export interface TestCluster extends KubeCommands {
   connect(host: string, port: number): Promise<Socket>
   /** Everything on the node dies at once, as without power. Not `node-1`: the control plane shares its network. */
   killNode(name: string): Promise<void>
+  /** A killed node comes back with the disk that it had, and without what was in its memory. */
+  startNode(name: string): Promise<void>
   restartApiServer(): Promise<void>
   /** The last lines of every log, for the message of a test that failed. */
   logs(lines?: number): string
@@ -91,6 +93,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
       forward: (host, port, listenPort) => openForward(socket, `${host}:${port}`, listenPort),
       connect: (host, port) => connectThrough(socket, `${host}:${port}`),
       killNode: (name) => post(socket, `/nodes/${name}/kill`),
+      startNode: (name) => post(socket, `/nodes/${name}/start`),
       restartApiServer: () => post(socket, '/api-server/restart'),
       logs: (lines) => lastLines(folder, lines),
       async stop() {

@@ -1,10 +1,10 @@
 /**
  * The first process inside the cluster's namespaces: starts everything, and serves `cluster.sock`, by which the test
- * reaches what has no route to it: `CONNECT host:port`, `POST /nodes/<name>/kill`, `POST /api-server/restart`.
+ * reaches what has no route to it: `CONNECT host:port`, `POST /nodes/<name>/kill` and `/start`, `POST /api-server/restart`.
  */
 import { execFileSync } from 'node:child_process'
 import { Resolver } from 'node:dns/promises'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect, isIP } from 'node:net'
 import type { Socket } from 'node:net'
@@ -77,10 +77,15 @@ function startNode(node: NodeSettings): Daemon {
   return daemon
 }
 
+/** There while a node waits for its cable. */
+function waitingFile({ name }: NodeSettings): string {
+  return join(folder, name, 'waiting')
+}
+
 /** A pair of virtual Ethernet ends between the hub and a node's own network, and the routes through it. */
 async function layCable(node: NodeSettings): Promise<void> {
   const { pid } = running.get(node.name)!
-  const waiting = join(folder, node.name, 'waiting')
+  const waiting = waitingFile(node)
   await waitUntil(`${node.name} makes its namespaces`, () => Promise.resolve(existsSync(waiting)))
   const end = node.name
   ip('link', 'add', end, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid))
@@ -131,11 +136,26 @@ async function act(url: string): Promise<boolean> {
     await controlPlane.restartApiServer()
     return true
   }
-  const node = running.get(name)
-  if (area !== 'nodes' || !node || verb !== 'kill') return false
-  node.kill('SIGKILL')
-  await node.ended
+  const daemon = running.get(name)
+  const node = nodes.find((one) => one.name === name)
+  if (area !== 'nodes' || !daemon || !node) return false
+  if (verb === 'kill') daemon.kill('SIGKILL')
+  else if (verb !== 'start') return false
+  await daemon.ended
+  if (verb === 'start') await startAgain(node)
   return true
+}
+
+async function startAgain(node: NodeSettings): Promise<void> {
+  // The kernel takes a moment to take the old node's network apart.
+  await waitUntil(`the cable of ${node.name} is gone`, () => Promise.resolve(!hasLink(node.name)))
+  rmSync(waitingFile(node), { force: true })
+  running.set(node.name, startNode(node))
+  await layCable(node)
+}
+
+function hasLink(name: string): boolean {
+  return existsSync(join('/proc/sys/net/ipv4/conf', name))
 }
 
 const resolver = new Resolver({ timeout: 2_000, tries: 3 })
