@@ -3,7 +3,8 @@ import { ConfigError, handleHelp } from '@wmoc/platform/config'
 import { captureConsole, createLogger } from '@wmoc/platform/log'
 import { composeOperator } from './compose.ts'
 import { checkLease, config } from './config.ts'
-import { KubeconfigError, loadClusterAccess } from './runtime/kubeconfig.ts'
+import { KubeconfigError } from './runtime/errors.ts'
+import { loadClusterAccess } from './runtime/kubeconfig.ts'
 
 handleHelp(config)
 

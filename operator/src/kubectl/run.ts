@@ -1,7 +1,7 @@
 /** Runs one command of `kubectl wmoc`. */
-import { KubeError } from '#src/runtime/errors.ts'
+import { KubeError, KubeconfigError } from '#src/runtime/errors.ts'
 import { createKubeClient } from '#src/runtime/http-client.ts'
-import { KubeconfigError, loadClusterAccess } from '#src/runtime/kubeconfig.ts'
+import { loadClusterAccess } from '#src/runtime/kubeconfig.ts'
 import { drain, undrain } from './commands/drain.ts'
 import { report } from './commands/report.ts'
 import { rollout } from './commands/rollout.ts'

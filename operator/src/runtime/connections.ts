@@ -1,10 +1,13 @@
 /** The connections to one API server. */
 import { Agent, errors } from 'undici'
-import type { ClusterAccess } from './kubeconfig.ts'
+import type { TlsSettings } from './kubeconfig.ts'
 
 export interface Connections {
-  /** For one request; to be handed back to `failed` with what it ended with. */
-  current(): Agent
+  /**
+   * For one request; to be handed back to `failed` with what it ended with. Where certificates are others than before,
+   * so are the connections; what runs on the old ones goes on.
+   */
+  current(tls: TlsSettings): Agent
   /**
    * Where a connection went silent, the idle ones beside it may have too: none of them is used again. What runs on
    * them ends by its own time limit.
@@ -15,37 +18,41 @@ export interface Connections {
 }
 
 /** @param timeoutMs Time for a connection to be made */
-export function createConnections(access: ClusterAccess, timeoutMs: number): Connections {
-  const make = () =>
-    new Agent({
-      connect: {
-        timeout: timeoutMs,
-        rejectUnauthorized: !access.isInsecure,
-        ...(access.ca === undefined ? {} : { ca: access.ca }),
-        ...(access.cert === undefined ? {} : { cert: access.cert, key: access.key }),
-        ...(access.serverName === undefined ? {} : { servername: access.serverName }),
-      },
-    })
+export function createConnections(timeoutMs: number): Connections {
   const all = new Set<Agent>()
-  const add = (agent: Agent) => {
+  let present: { readonly agent: Agent; readonly settings: string } | null = null
+  let closing: Promise<void> | null = null
+
+  function make(tls: TlsSettings): Agent {
+    const agent = new Agent({ connect: { timeout: timeoutMs, ...tls } })
     all.add(agent)
+    if (closing !== null) void agent.destroy()
     return agent
   }
-  let agent = add(make())
-  let closing: Promise<void> | null = null
+
+  function retire(): void {
+    const agent = present?.agent
+    present = null
+    if (agent !== undefined && closing === null) void agent.close().finally(() => all.delete(agent))
+  }
 
   async function endAll(): Promise<void> {
     await Promise.all([...all].map((each) => each.destroy()))
   }
 
   return {
-    current: () => agent,
+    current(tls) {
+      const settings = JSON.stringify(tls)
+      if (present?.settings !== settings) {
+        retire()
+        present = { agent: make(tls), settings }
+      }
+      return present.agent
+    },
     failed(used, error) {
       const isSilence =
         error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError
-      if (!isSilence || agent !== used) return
-      agent = add(make())
-      void used.close().finally(() => all.delete(used))
+      if (isSilence && present?.agent === used) retire()
     },
     // An agent that is destroyed again at that moment refuses.
     close: () => (closing ??= endAll()),

@@ -1,4 +1,4 @@
-/** Errors of the API server, by the `reason` that it gives in its Status object. */
+/** Errors of the API server, by the `reason` that it gives in its Status object, and of the way to it. */
 
 /** What the API server refused, or that it could not be reached (`status` 0, reason `Unreachable`). */
 export class KubeError extends Error {
@@ -26,4 +26,9 @@ export class KubeError extends Error {
 /** Whether an error is the server's refusal for this reason. */
 export function isKubeError(error: unknown, ...reasons: readonly string[]): error is KubeError {
   return error instanceof KubeError && (reasons.length === 0 || reasons.includes(error.reason))
+}
+
+/** Says why there is no way to a cluster, and what to do. */
+export class KubeconfigError extends Error {
+  override readonly name = 'KubeconfigError'
 }

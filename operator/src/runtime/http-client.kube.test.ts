@@ -136,6 +136,18 @@ test('a bound client sends nothing once its time is over', async () => {
   assert.equal((await client.get(ConfigMaps, { namespace: 'default', name: 'bound' }))?.data?.['at'], '1')
 })
 
+test('a server that cannot show the certificate of its cluster hears nothing', async () => {
+  const credentials = async () => {
+    const { headers, tls } = await server.access.credentials()
+    return { headers, tls: { ...tls, ca: undefined } }
+  }
+  const stranger = server.connect({ access: { ...server.access, credentials } })
+  await assert.rejects(
+    stranger.get(ConfigMaps, { namespace: 'default', name: 'x' }),
+    (error) => isKubeError(error, 'Unreachable') && /certificate/.test(error.message),
+  )
+})
+
 test('a server that is away is an error of its own', async () => {
   const lost = server.connect({ access: { ...server.access, server: 'https://127.0.0.1:9' } })
   await assert.rejects(lost.get(ConfigMaps, { namespace: 'default', name: 'x' }), (error) =>

@@ -1,35 +1,41 @@
-/** Where the API server is and who we are: from a pod's service account, or from a kubeconfig. */
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+/** Where the API server is and who we are: from a pod's service account, or from kubeconfigs, by `@kubernetes/client-node`. */
+import type { RequestOptions } from 'node:https'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { promisify } from 'node:util'
-import { parse } from 'yaml'
-import { z } from 'zod'
+import { join } from 'node:path'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { KubeconfigError } from './errors.ts'
+import { readKubeconfig } from './kubeconfig-file.ts'
 
 export interface ClusterAccess {
   /** `https://host:port`, with a path where the server is behind one. */
   readonly server: string
-  readonly ca: string | undefined
-  readonly cert: string | undefined
-  readonly key: string | undefined
-  /** Of the server's certificate, where it is not the host's. */
-  readonly serverName: string | undefined
-  readonly isInsecure: boolean
   /** Of the pod or the context. */
   readonly namespace: string
-  /** Asked before each request; null where the certificate is enough. */
-  token(): Promise<string | null>
+  /**
+   * Asked before each request: tokens end, files are written anew, a command signs in again. Throws a KubeconfigError
+   * where there are none.
+   */
+  credentials(): Promise<Credentials>
 }
 
-/** Says why the cluster can't be reached, and what to do. */
-export class KubeconfigError extends Error {
-  override readonly name = 'KubeconfigError'
+export interface Credentials {
+  /** `authorization`, and whom we act for. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly tls: TlsSettings
 }
 
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-/** The kubelet writes a new token long before the old one ends. */
-const TOKEN_CACHE_MS = 60_000
+/** As PEM. */
+export interface TlsSettings {
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** Of the server's certificate, where it is not the host's. */
+  readonly servername?: string | undefined
+  readonly rejectUnauthorized?: boolean | undefined
+}
+
+/** A command that signs in may ask its cloud, but not wait for ever. */
+const SIGN_IN_MS = 60_000
 
 /**
  * What KUBECONFIG names, else the pod's account, else `~/.kube/config`.
@@ -39,182 +45,88 @@ export async function loadClusterAccess(
   env: NodeJS.ProcessEnv = process.env,
   options: { readonly kubeconfig?: string | undefined; readonly context?: string | undefined } = {},
 ): Promise<ClusterAccess> {
-  const paths = options.kubeconfig ?? env['KUBECONFIG']
-  if (paths !== undefined && paths !== '') return fromFiles(paths.split(':').filter(Boolean), options.context)
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env
-  if (host !== undefined && port !== undefined && options.context === undefined) return inCluster(host, port)
-  return fromFiles([join(homedir(), '.kube', 'config')], options.context)
-}
-
-async function inCluster(host: string, port: string): Promise<ClusterAccess> {
-  const read = (name: string) => readFile(join(SERVICE_ACCOUNT, name), 'utf8')
-  const ca = await read('ca.crt').catch(() => {
-    throw new KubeconfigError(
-      `no service account in ${SERVICE_ACCOUNT}: set automountServiceAccountToken, or KUBECONFIG outside of a cluster`,
-    )
-  })
-  return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    ca,
-    cert: undefined,
-    key: undefined,
-    serverName: undefined,
-    isInsecure: false,
-    namespace: (await read('namespace')).trim(),
-    token: cachedFile(join(SERVICE_ACCOUNT, 'token')),
+  // A quarter of a second and 60 MB: not for `--help`.
+  const library = await import('@kubernetes/client-node')
+  const config = new library.KubeConfig()
+  const paths = options.kubeconfig || env['KUBECONFIG']
+  const isInCluster = env['KUBERNETES_SERVICE_HOST'] !== undefined && options.context === undefined
+  if (!paths && isInCluster) {
+    config.loadFromCluster()
+    return accessBy(config, 'no service account: set automountServiceAccountToken, or KUBECONFIG outside')
   }
-}
-
-function cachedFile(path: string): () => Promise<string> {
-  let known: { readonly text: string; readonly at: number } | null = null
-  return async () => {
-    if (known === null || performance.now() - known.at > TOKEN_CACHE_MS) {
-      known = { text: (await readFile(path, 'utf8')).trim(), at: performance.now() }
-    }
-    return known.text
-  }
-}
-
-const text = z.string().optional()
-const Exec = z.object({
-  apiVersion: z.string(),
-  command: z.string(),
-  args: z.array(z.string()).nullish(),
-  env: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
-})
-const Cluster = z.object({
-  server: z.url(),
-  'certificate-authority': text,
-  'certificate-authority-data': text,
-  'insecure-skip-tls-verify': z.boolean().optional(),
-  'tls-server-name': text,
-})
-const User = z.object({
-  'client-certificate': text,
-  'client-certificate-data': text,
-  'client-key': text,
-  'client-key-data': text,
-  token: text,
-  tokenFile: text,
-  exec: Exec.optional(),
-})
-const Context = z.object({ cluster: z.string(), user: z.string(), namespace: text })
-const Kubeconfig = z.object({
-  'current-context': text,
-  clusters: z.array(z.object({ name: z.string(), cluster: Cluster })).nullish(),
-  users: z.array(z.object({ name: z.string(), user: User })).nullish(),
-  contexts: z.array(z.object({ name: z.string(), context: Context })).nullish(),
-})
-
-interface Sources {
-  currentContext?: string | undefined
-  clusters: Map<string, { cluster: z.output<typeof Cluster>; dir: string }>
-  users: Map<string, { user: z.output<typeof User>; dir: string }>
-  contexts: Map<string, z.output<typeof Context>>
+  const files = paths ? paths.split(':').filter(Boolean) : [join(homedir(), '.kube', 'config')]
+  for (const file of files) addFirst(config, await readKubeconfig(file, new library.KubeConfig()))
+  if (options.context !== undefined) config.setCurrentContext(options.context)
+  checkContext(config, files.join(', '))
+  return accessBy(config, `cannot sign in by ${files.join(', ')}`)
 }
 
 /** Several files are read as one; of two entries with one name the first counts, as kubectl has it. */
-async function readAll(paths: readonly string[]): Promise<Sources> {
-  const all: Sources = { clusters: new Map(), users: new Map(), contexts: new Map() }
-  for (const path of paths) {
-    const content = await readFile(path, 'utf8').catch(() => null)
-    if (content === null) continue
-    const parsed = Kubeconfig.safeParse(parse(content))
-    if (!parsed.success)
-      throw new KubeconfigError(`${path} is no kubeconfig: ${z.prettifyError(parsed.error)}`)
-    const dir = dirname(resolve(path))
-    all.currentContext ??= parsed.data['current-context'] || undefined
-    for (const { name, cluster } of parsed.data.clusters ?? []) setOnce(all.clusters, name, { cluster, dir })
-    for (const { name, user } of parsed.data.users ?? []) setOnce(all.users, name, { user, dir })
-    for (const { name, context } of parsed.data.contexts ?? []) setOnce(all.contexts, name, context)
-  }
-  return all
+function addFirst(all: KubeConfig, more: KubeConfig | null): void {
+  if (more === null) return
+  const missing = <T extends { readonly name: string }>(known: readonly T[], others: readonly T[]) =>
+    others.filter(({ name }) => !known.some((entry) => entry.name === name))
+  all.clusters.push(...missing(all.clusters, more.clusters))
+  all.users.push(...missing(all.users, more.users))
+  all.contexts.push(...missing(all.contexts, more.contexts))
+  all.currentContext ||= more.currentContext
 }
 
-function setOnce<V>(map: Map<string, V>, name: string, value: V): void {
-  if (!map.has(name)) map.set(name, value)
+function checkContext(config: KubeConfig, files: string): void {
+  const name = config.getCurrentContext()
+  if (!name)
+    throw new KubeconfigError(`no cluster to speak to: ${files} names no current context; set KUBECONFIG`)
+  const context = config.getContextObject(name)
+  if (context === null) throw new KubeconfigError(`there is no context "${name}" in ${files}`)
+  if (config.getCluster(context.cluster) === null)
+    throw new KubeconfigError(`there is no cluster "${context.cluster}" in ${files}`)
+  // As kubectl has it: nobody in particular.
+  if (config.getUser(context.user) === null) config.addUser({ name: context.user })
 }
 
-async function fromFiles(paths: readonly string[], wanted: string | undefined): Promise<ClusterAccess> {
-  const all = await readAll(paths)
-  const name = wanted ?? all.currentContext
-  const context = name === undefined ? undefined : all.contexts.get(name)
-  if (context === undefined) {
-    throw new KubeconfigError(
-      name === undefined
-        ? `no cluster to speak to: ${paths.join(', ')} names no current context; set KUBECONFIG`
-        : `there is no context "${name}" in ${paths.join(', ')}`,
-    )
+/** @param failing Said before the reason where there are no credentials */
+async function accessBy(config: KubeConfig, failing: string): Promise<ClusterAccess> {
+  let asking: Promise<Credentials> | null = null
+  const access: ClusterAccess = {
+    server: config.getCurrentCluster()!.server,
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace?.trim() || 'default',
+    // Many requests at once sign in once.
+    credentials: () => (asking ??= ask(config, failing).finally(() => (asking = null))),
   }
-  const from = all.clusters.get(context.cluster)
-  if (from === undefined)
-    throw new KubeconfigError(`there is no cluster "${context.cluster}" in ${paths.join(', ')}`)
-  const { cluster, dir } = from
-  const user = all.users.get(context.user)
-  const by = user === undefined ? NOBODY : await credentialsOf(user.user, user.dir)
+  // What is wrong is told at the start.
+  await access.credentials()
+  return access
+}
+
+async function ask(config: KubeConfig, failing: string): Promise<Credentials> {
+  const options: RequestOptions = {}
+  try {
+    await inTime(config.applyToHTTPSOptions(options))
+  } catch (error) {
+    throw new KubeconfigError(`${failing}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  const { ca, cert, key, servername, rejectUnauthorized, auth } = options
+  const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [
+    name.toLowerCase(),
+    // A token's file may end with a new line.
+    String(value).trim(),
+  ])
   return {
-    server: cluster.server.replace(/\/$/, ''),
-    ca: await pem(cluster['certificate-authority-data'], cluster['certificate-authority'], dir),
-    serverName: cluster['tls-server-name'],
-    isInsecure: cluster['insecure-skip-tls-verify'] ?? false,
-    namespace: context.namespace ?? 'default',
-    ...by,
-  }
-}
-
-type Credentials = Pick<ClusterAccess, 'cert' | 'key' | 'token'>
-
-const NOBODY: Credentials = { cert: undefined, key: undefined, token: () => Promise.resolve(null) }
-
-async function credentialsOf(user: z.output<typeof User>, dir: string): Promise<Credentials> {
-  const cert = await pem(user['client-certificate-data'], user['client-certificate'], dir)
-  const key = await pem(user['client-key-data'], user['client-key'], dir)
-  if (user.exec !== undefined) return fromCommand(user.exec, dir)
-  if (user.tokenFile !== undefined) return { cert, key, token: cachedFile(resolve(dir, user.tokenFile)) }
-  return { cert, key, token: () => Promise.resolve(user.token ?? null) }
-}
-
-async function pem(
-  data: string | undefined,
-  path: string | undefined,
-  dir: string,
-): Promise<string | undefined> {
-  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
-  return path === undefined ? undefined : readFile(resolve(dir, path), 'utf8')
-}
-
-const ExecCredential = z.object({
-  status: z.object({
-    token: text,
-    clientCertificateData: text,
-    clientKeyData: text,
-    expirationTimestamp: z.iso.datetime({ offset: true }).optional(),
-  }),
-})
-
-/** Clouds sign in by a command of theirs; it is run again when what it gave has ended. */
-async function fromCommand(exec: z.output<typeof Exec>, dir: string): Promise<Credentials> {
-  const command = exec.command.includes('/') ? resolve(dir, exec.command) : exec.command
-  const run = async () => {
-    const info = { apiVersion: exec.apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
-    const env = Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value]))
-    const { stdout } = await promisify(execFile)(command, exec.args ?? [], {
-      env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
-      timeout: 60_000,
-    }).catch((error: Error) => {
-      throw new KubeconfigError(`signing in by "${exec.command}" failed: ${error.message}`)
-    })
-    return ExecCredential.parse(JSON.parse(stdout)).status
-  }
-  let status = await run()
-  const hasEnded = () =>
-    status.expirationTimestamp !== undefined && Date.parse(status.expirationTimestamp) < Date.now() + 30_000
-  return {
-    cert: status.clientCertificateData,
-    key: status.clientKeyData,
-    async token() {
-      if (hasEnded()) status = await run()
-      return status.token ?? null
+    headers: {
+      ...(auth ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {}),
+      ...(Object.fromEntries(headers) as Record<string, string>),
     },
+    tls: { ca: text(ca), cert: text(cert), key: text(key), servername, rejectUnauthorized },
   }
+}
+
+const text = (pem: unknown): string | undefined =>
+  typeof pem === 'string' || Buffer.isBuffer(pem) ? pem.toString() : undefined
+
+async function inTime(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer after ${SIGN_IN_MS / 1_000} s`)), SIGN_IN_MS)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -2,8 +2,8 @@
 import { request } from 'undici'
 import type { Agent, Dispatcher } from 'undici'
 import { createConnections } from './connections.ts'
-import { KubeError } from './errors.ts'
-import type { ClusterAccess } from './kubeconfig.ts'
+import { KubeError, KubeconfigError } from './errors.ts'
+import type { ClusterAccess, Credentials } from './kubeconfig.ts'
 import { refusal } from './refusal.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
@@ -62,10 +62,9 @@ interface Opened {
 export function createTransport(options: KubeClientOptions): Transport {
   const { access, timeoutMs = 15_000, requestsPerSecond = 20, watchSilenceMs = 150_000 } = options
   const bucket = createTokenBucket(requestsPerSecond, requestsPerSecond * 2)
-  const connections = createConnections(access, timeoutMs)
+  const connections = createConnections(timeoutMs)
 
-  async function send(call: Call, dispatcher: Agent): Promise<Dispatcher.ResponseData> {
-    const token = await access.token()
+  async function send(call: Call, dispatcher: Agent, headers: Credentials['headers']) {
     const hasBody = call.body !== undefined
     const limitMs = call.timeoutMs ?? timeoutMs
     return request(access.server + call.path + queryOf(call.query), {
@@ -75,7 +74,7 @@ export function createTransport(options: KubeClientOptions): Transport {
         accept: 'application/json',
         'user-agent': options.userAgent ?? 'wmoc-operator',
         ...(hasBody ? { 'content-type': call.contentType ?? 'application/json' } : {}),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...headers,
       },
       body: hasBody ? JSON.stringify(call.body) : null,
       headersTimeout: limitMs,
@@ -85,16 +84,18 @@ export function createTransport(options: KubeClientOptions): Transport {
   }
 
   async function open(call: GuardedCall): Promise<Opened> {
-    const agent = connections.current()
+    let agent: Agent | null = null
     const fail = (error: unknown) => {
-      connections.failed(agent, error)
+      if (agent !== null) connections.failed(agent, error)
       return unreachable(error, call)
     }
     try {
       await bucket.take(call.signal)
-      // It may have waited for long.
+      const { headers, tls } = await access.credentials()
+      // Both may have taken long.
       call.check()
-      const response = await send(call, agent)
+      agent = connections.current(tls)
+      const response = await send(call, agent, headers)
       options.onRequest?.(call.verb, String(response.statusCode))
       if (response.statusCode >= 200 && response.statusCode < 300) return { body: response.body, fail }
       throw refusal(response.statusCode, await response.body.text(), response.headers['retry-after'])
@@ -155,10 +156,6 @@ function unreachable(error: unknown, call: Call): KubeError {
     return new KubeError(0, 'Aborted', `${call.verb} ${call.path} was given up`, { cause: error })
   }
   const why = error instanceof Error ? error.message : String(error)
-  return new KubeError(
-    0,
-    'Unreachable',
-    `${call.verb} ${call.path}: the API server does not answer: ${why}`,
-    { cause: error },
-  )
+  const where = error instanceof KubeconfigError ? '' : 'the API server does not answer: '
+  return new KubeError(0, 'Unreachable', `${call.verb} ${call.path}: ${where}${why}`, { cause: error })
 }
