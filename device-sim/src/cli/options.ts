@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { DEVICE_FEATURES } from '@wmoc/protocol/messages'
+import { CORPUS_NAMES } from '../corpus/index.ts'
 import { FAULT_MEANINGS, FAULTS } from '../device/faults.ts'
 import { PROFILES, type ProfileName } from '../device/profile.ts'
 import { PROTOCOLS, type ProtocolName } from '../device/tunnel.ts'
@@ -23,6 +24,7 @@ export const HELP = `A simulated controller, a fleet of them, or an agent in fro
   --state FILE         keep credentials and done commands here (mode 0600); without it they end with the process
   --upstream URL       answer with the real web server at http://host:port instead of the own page; WebSockets and
                        server-sent events pass through
+  --page NAME          serve a page as a well-known firmware makes it, instead of the own one: ${CORPUS_NAMES.join(', ')}
   --mac MAC            hardware address to report (default: made up once)
   --model NAME         model to report
   --firmware VERSION   firmware version to report
@@ -67,6 +69,7 @@ const Options = z
     code: z.boolean().default(false),
     state: z.string().min(1).optional(),
     upstream: z.url({ protocol: /^http$/ }).optional(),
+    page: z.enum(CORPUS_NAMES).optional(),
     mac: z
       .string()
       .regex(/^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$/, 'must look like AA:BB:CC:DD:EE:FF')
@@ -84,6 +87,10 @@ const Options = z
     faults: listOf(FAULTS).default([]),
     duration: seconds.optional(),
   })
+  .refine(
+    ({ page, upstream, fleet }) => !page || (!upstream && !fleet),
+    '--page is for one controller without --upstream',
+  )
   .refine(({ credentials, fleet }) => !credentials || fleet, '--credentials goes with --fleet')
   .refine(({ faults, fleet }) => !faults.includes('duplicate') || fleet, 'duplicate goes with --fleet')
   .refine(

@@ -1,5 +1,6 @@
 /** One controller on the command line. */
 import { createFileStore, createMemoryStore } from '../device/store.ts'
+import { createCorpusDevice } from '../corpus/index.ts'
 import { createSimulator, type Simulator } from '../simulator.ts'
 import { createForward } from '../upstream/forward.ts'
 import type { Options } from './options.ts'
@@ -8,6 +9,7 @@ import type { Screen } from './screen.ts'
 /** Runs until `signal` aborts or the platform revokes the controller; resolves with the exit code. */
 export async function runOne(options: Options, screen: Screen, signal: AbortSignal): Promise<number> {
   const forward = options.upstream ? createForward(options.upstream) : null
+  const page = options.page ? createCorpusDevice(options.page) : null
   const simulator = createSimulator({
     url: options.url,
     protocol: options.protocol,
@@ -19,9 +21,10 @@ export async function runOne(options: Options, screen: Screen, signal: AbortSign
       ...(options.mac ? { mac: options.mac.toUpperCase().replaceAll('-', ':') } : {}),
       model: options.model ?? (forward ? 'WMOC Agent' : 'WMOC Sim 1'),
       firmware_version: options.firmware ?? '1.0.0',
+      ...(page && page.ports.length > 0 ? { page_ports: [...page.ports] } : {}),
     },
-    handler: forward?.handler,
-    socketHandler: forward?.socketHandler,
+    handler: forward?.handler ?? page?.handlers.request,
+    socketHandler: forward?.socketHandler ?? page?.handlers.socket,
     reportEveryMs: (options.report ?? 5) * 1_000,
     faults: options.faults,
   })

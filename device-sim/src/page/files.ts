@@ -8,11 +8,15 @@ import { createMultipartReader, type MultipartEvent } from './multipart.ts'
 const MAX_FILES = 20
 const MAX_KEPT_BYTES = 262_144
 
-/** Stores the form's part `file`; null when there is none, or the form is not whole. */
-export async function storeUpload(page: PageModel, request: DeviceRequest): Promise<StoredFile | null> {
+/** Stores the form's first file of this field's name; null when there is none, or the form is not whole. */
+export async function storeUpload(
+  page: PageModel,
+  request: DeviceRequest,
+  field = 'file',
+): Promise<StoredFile | null> {
   const reader = createMultipartReader(headerOf(request, 'content-type') ?? '')
   if (!reader) return null
-  const upload = createUpload()
+  const upload = createUpload(field)
   for await (const piece of request.body) {
     const events = reader.push(piece)
     if (!events) return null
@@ -27,7 +31,7 @@ export async function storeUpload(page: PageModel, request: DeviceRequest): Prom
   return file
 }
 
-function createUpload() {
+function createUpload(field: string) {
   const hash = createHash('sha256')
   let kept: Buffer[] = []
   let size = 0
@@ -36,7 +40,7 @@ function createUpload() {
   return {
     take(event: MultipartEvent): void {
       if (event.type === 'part') {
-        isFile = !found && event.name === 'file' && Boolean(event.filename)
+        isFile = !found && event.name === field && Boolean(event.filename)
         if (isFile) found = { name: (event.filename ?? '').slice(0, 100), contentType: event.contentType }
       } else if (isFile) {
         hash.update(event.bytes)

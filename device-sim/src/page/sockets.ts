@@ -40,7 +40,7 @@ export function createSockets(status: () => unknown, setSwitch: (isOn: boolean) 
 const NOT_FOUND = Buffer.from('no such WebSocket\n')
 
 /** Puts pieces together; a message that is too long closes the WebSocket. */
-function wholeMessages(
+export function wholeMessages(
   socket: DeviceSocket,
   take: (bytes: Buffer, isBinary: boolean) => Promise<void> | undefined | void,
 ) {
