@@ -46,6 +46,22 @@ export const ROLES = ['owner', 'admin', 'operator', 'viewer'] as const
 export const Role = z.enum(ROLES)
 export type Role = z.infer<typeof Role>
 
+/** What a guest with a shared link may do with a page: look at it, or use it as its owner would. */
+export const PageScope = z.enum(['view', 'use'])
+export type PageScope = z.infer<typeof PageScope>
+
+/** A link by which people without an account reach one controller's page, without its token. */
+export const PageLink = z.object({
+  id: z.uuid(),
+  controllerId: z.uuid(),
+  scope: PageScope,
+  /** Milliseconds since 1970. */
+  expiresAt: z.int(),
+  /** Of the controller's record. */
+  accessEpoch: z.int(),
+})
+export type PageLink = z.infer<typeof PageLink>
+
 /** Session history and failed logins, in order of occurrence per controller. */
 export const GatewayEvent = z.discriminatedUnion('type', [
   z.object({
@@ -243,6 +259,17 @@ export const CONTROL_PLANE = {
     input: z.object({ sessionIds: z.array(z.uuid()).max(500) }),
     output: z.object({ alive: z.array(z.boolean()) }),
   },
+  /** A guest shows the token of a shared link. Null: unknown, expired, withdrawn, or another controller's. */
+  'page-links/check': {
+    /** `tokenHash`: hex SHA-256 of the token. */
+    input: z.object({ controllerId: z.uuid(), tokenHash: z.string().regex(/^[0-9a-f]{64}$/) }),
+    output: z.object({ link: PageLink.nullable() }),
+  },
+  /** Are these shared links still good? Open pages of guests are bound to one; `page_link_ended` invalidates. */
+  'page-links/alive': {
+    input: z.object({ linkIds: z.array(z.uuid()).max(500) }),
+    output: z.object({ alive: z.array(z.boolean()) }),
+  },
   events: {
     input: z.object({ events: z.array(GatewayEvent).max(1_000) }),
     output: z.object({ accepted: z.int() }),
@@ -299,10 +326,10 @@ export type ControlPlaneOutput<C extends ControlPlaneCall> = z.infer<(typeof CON
 /** `GET /internal/jwks`: the public keys (RFC 7517) that access tokens are verified with. */
 export const JWKS_PATH = '/internal/jwks'
 
-/** The pub/sub channel from the API and the worker to every gateway shard. */
+/** The pub/sub channel from the API and the worker to every gateway shard, and from one shard to all. */
 export const GATEWAY_CHANNEL = 'wmoc:gateway'
 
-/** What the API publishes on GATEWAY_CHANNEL. */
+/** What is published on GATEWAY_CHANNEL; by the API unless it says otherwise. */
 export const GatewayNotice = z.discriminatedUnion('type', [
   /** The controller was deleted or released: close 4403, end its live requests, forget it. */
   z.object({ type: z.literal('revoked'), controllerId: z.uuid() }),
@@ -316,6 +343,10 @@ export const GatewayNotice = z.discriminatedUnion('type', [
   }),
   /** A sign-in session ended: page cookies bound to it end. */
   z.object({ type: z.literal('session_ended'), sessionIds: z.array(z.uuid()) }),
+  /** Shared links were withdrawn: pages that were opened by them end. */
+  z.object({ type: z.literal('page_link_ended'), linkIds: z.array(z.uuid()).max(500) }),
+  /** From a shard to the others: this page was closed for good. `page` is the id inside its capability. */
+  z.object({ type: z.literal('page_revoked'), controllerId: z.uuid(), page: z.string().max(64) }),
   z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),
   z.object({ type: z.literal('claim_confirmed'), claimId: z.uuid() }),
 ])

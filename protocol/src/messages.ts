@@ -39,6 +39,8 @@ export const V1_LIMITS = {
   maxMetricValueBytes: 2_048,
   maxCommandParamsBytes: 8_192,
   maxMetadataKeys: 64,
+  /** Ports besides the page's own that a device may offer. */
+  maxPagePorts: 8,
   maxJsonDepth: 16,
   /** Members and items in one message, all levels together. */
   maxJsonValues: 20_000,
@@ -75,6 +77,8 @@ export const DeviceCredentials = z
     max_streams: z.int().min(1).max(V1_LIMITS.maxStreams).optional(),
     max_request_body: z.int().min(0).max(V1_LIMITS.maxRequestBody).optional(),
     max_req_header: z.int().min(128).max(V1_LIMITS.maxRequestHeader).optional(),
+    /** Ports besides the page's own that people may reach too; a request for one carries `x-forwarded-port`. */
+    page_ports: z.array(z.int().min(1).max(65_535)).max(V1_LIMITS.maxPagePorts).optional(),
     /** What the device can do beyond this dialect's minimum, see `DEVICE_FEATURES`; unknown names are ignored. */
     features: z.array(z.string().max(30)).max(20).optional(),
   })

@@ -46,6 +46,7 @@ import { createGatewayMetrics } from './gateway-metrics.ts'
 import { createPeerMetrics } from './peer/metrics.ts'
 import { createPeers } from './peer/peers.ts'
 import type { Peers } from './peer/peers.ts'
+import { composePages } from './page/compose.ts'
 import { createPressure } from './pressure.ts'
 import { createQuietCollection } from './quiet-collection.ts'
 import { createPublicServer } from './server.ts'
@@ -237,6 +238,18 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   })
   const deviceDomain = config.DEVICE_DOMAIN
   const cookieKey = config.PAGE_COOKIE_KEY
+  const pages = composePages({
+    config,
+    store,
+    controlPlane,
+    directory,
+    router: peers.router,
+    registry,
+    log,
+    portalOrigin,
+    scheme,
+    lastSeenAt: connections.lastSeenAt,
+  })
   const users = createUserListener({
     portalOrigin,
     deviceDomain,
@@ -255,7 +268,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     }),
     jars: createCookieJars(store),
     proxy,
-    layers: [],
+    layers: pages.layers,
     tracing,
     log,
   })
@@ -276,7 +289,16 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     users,
     devices,
   })
-  const upkeep = createUpkeep({ directory, hub, proxy, claims, commands, reporter, log })
+  const upkeep = createUpkeep({
+    directory,
+    hub,
+    proxy,
+    claims,
+    commands,
+    reporter,
+    pageRevoked: () => undefined,
+    log,
+  })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
   const status = createStatus({
     version: manifest.version,

@@ -18,6 +18,8 @@ export interface Directory {
   put(record: ControllerRecord): void
   role(userId: string, controllerId: string): Promise<Role | null>
   isAlive(sessionId: string): Promise<boolean>
+  /** Whether a shared link is still good. */
+  isLinkAlive(linkId: string): Promise<boolean>
   /** What `isAlive`, `role` and `record` would say, as far as it is at hand and fresh; undefined: ask. */
   readonly atHand: {
     isAlive(sessionId: string): boolean | undefined
@@ -27,6 +29,7 @@ export interface Directory {
   forgetController(controllerId: string): void
   forgetAccess(userId: string | null, controllerId: string | null): void
   endSessions(sessionIds: readonly string[]): void
+  endLinks(linkIds: readonly string[]): void
   /** Records of many controllers at once, past the cache; unknown ids are left out. */
   lookup(ids: readonly string[]): Promise<ControllerRecord[]>
 }
@@ -63,6 +66,11 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
     run: async (sessionIds) => (await controlPlane.call('sessions/alive', { sessionIds })).alive,
   })
 
+  const links = createBatcher<string, boolean>({
+    ...shape,
+    run: async (linkIds) => (await controlPlane.call('page-links/alive', { linkIds })).alive,
+  })
+
   const times = { max: MAX, freshMs: FRESH_MS, staleMs: STALE_MS }
   const unknownShorter = (known: Known<unknown>) => (known.value === null ? UNKNOWN_MS : FRESH_MS)
   const records = createCache<Known<ControllerRecord>>({
@@ -89,6 +97,7 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
     },
   })
   const alive = createCache<boolean>({ ...times, ask: (sessionId) => sessions.ask(sessionId) })
+  const aliveLinks = createCache<boolean>({ ...times, ask: (linkId) => links.ask(linkId) })
 
   function put(record: ControllerRecord): void {
     records.put(record.controllerId, { value: record })
@@ -116,6 +125,7 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
       return (await roles.get(`${userId} ${controllerId}`)).value
     },
     isAlive: (sessionId) => alive.get(sessionId),
+    isLinkAlive: (linkId) => aliveLinks.get(linkId),
     atHand: {
       isAlive: (sessionId) => alive.peek(sessionId),
       role: (userId, controllerId) => roles.peek(`${userId} ${controllerId}`)?.value,
@@ -132,6 +142,9 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
     },
     endSessions(sessionIds) {
       for (const sessionId of sessionIds) alive.put(sessionId, false)
+    },
+    endLinks(linkIds) {
+      for (const linkId of linkIds) aliveLinks.put(linkId, false)
     },
     async lookup(ids) {
       const { controllers } = await controlPlane.call('controllers/lookup', { ids: [...ids], labels: [] })

@@ -29,6 +29,8 @@ export function createUpkeep(options: {
   claims: Claims
   commands: CommandTaker
   reporter: Reporter
+  /** A page was closed for good on some shard. */
+  pageRevoked(page: string): void
   log: Logger
 }): Upkeep {
   const { directory, hub, proxy, claims, commands, reporter, log } = options
@@ -66,6 +68,11 @@ export function createUpkeep(options: {
   /** Ends the requests of people who may not send them any more. */
   async function recheck(): Promise<void> {
     for (const entry of proxy.live) {
+      const { linkId } = entry.principal
+      if (linkId !== undefined) {
+        if (!(await directory.isLinkAlive(linkId))) entry.revoke()
+        continue
+      }
       const role = await directory.role(entry.principal.userId, entry.controllerId)
       if (role === null || !mayRequest(role, entry.needs)) entry.revoke()
     }
@@ -109,6 +116,15 @@ export function createUpkeep(options: {
         directory.endSessions(sessionIds)
         const ended = new Set(sessionIds)
         proxy.endWhere((live) => ended.has(live.principal.sessionId))
+      },
+      page_link_ended({ linkIds }) {
+        directory.endLinks(linkIds)
+        const ended = new Set<string | undefined>(linkIds)
+        proxy.endWhere((live) => live.principal.linkId !== undefined && ended.has(live.principal.linkId))
+      },
+      page_revoked({ controllerId, page }) {
+        options.pageRevoked(page)
+        proxy.endWhere((live) => live.controllerId === controllerId && live.principal.page === page)
       },
       commands_queued({ controllerId }) {
         if (hub.get(controllerId) !== undefined) commands.request(controllerId)

@@ -33,6 +33,9 @@ const head = (rawHeaders: string[], changes = {}) =>
 suite('request paths', () => {
   test('P7: only a lower-case id right after /c/ names a controller, and the rest stays raw', () => {
     assert.deepEqual(parseControllerTarget(`/c/${ID}/a/../b?c`), {
+      capability: null,
+      port: null,
+      prefix: `/c/${ID}`,
       kind: 'device',
       controllerId: ID,
       path: '/a/../b?c',

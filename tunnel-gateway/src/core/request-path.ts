@@ -1,38 +1,67 @@
 /** Reads request targets. The path goes to the device raw and un-normalised; nothing here decodes what is delivered. */
 
+/** What an address below `/c/` says, or one on a device's own origin (which says it by its host). */
+export interface PageAddress {
+  /** What the sandboxed frame of a page is authorised by; null: none is given. */
+  readonly capability: string | null
+  /** A port of the device other than its page's own. */
+  readonly port: number | null
+  /** What comes before the device's own path; '' on the own origin. */
+  readonly prefix: string
+  /** Raw path and query, from the first slash after the prefix. `reserved`: the gateway's own, never a device's. */
+  readonly path: string
+}
+
 export type Target =
   /** `/c/{id}` or `/c/{id}?query`: to be sent on to `/c/{id}/`. */
   | { readonly kind: 'redirect'; readonly location: string }
-  | { readonly kind: 'device'; readonly controllerId: string; readonly path: string }
-  /** Belongs to the gateway itself (`/_wmoc/…`); never reaches a device. */
-  | { readonly kind: 'reserved'; readonly path: string }
+  | ({ readonly kind: 'device' | 'reserved'; readonly controllerId: string } & PageAddress)
   | { readonly kind: 'unknown' }
+  | { readonly kind: 'malformed' }
+
+export type OwnOriginTarget =
+  | { readonly kind: 'redirect'; readonly location: string }
+  | ({ readonly kind: 'device' | 'reserved' } & PageAddress)
   | { readonly kind: 'malformed' }
 
 /** Visible ASCII without `#` (RFC 3986 section 3.3, RFC 9112 section 3.2): whatever else is in a target is an attack or a bug. */
 const TARGET = /^\/[\x21\x22\x24-\x7e]*$/
 const CONTROLLER_PATH =
-  /^\/c\/([0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})(?=[/?]|$)/
+  /^\/c\/([0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})(?:~([A-Za-z0-9_-]{1,100})(?:~([1-9]\d{0,4}))?)?(?=[/?]|$)/
+const PORT_PATH = /^\/_wmoc\/port\/([1-9]\d{0,4})(?=[/?]|$)/
+const MAX_PORT = 65_535
 
-/** Reads a target below `/c/` on the portal's host. Ids are lower-case: one device has one address. */
+/**
+ * Reads a target below `/c/` on the portal's host: `/c/{id}/…`, `/c/{id}~{capability}/…`,
+ * `/c/{id}~{capability}~{port}/…`. Ids are lower-case: one device has one address.
+ */
 export function parseControllerTarget(target: string): Target {
   if (!TARGET.test(target)) return { kind: 'malformed' }
   const match = CONTROLLER_PATH.exec(target)
   if (match === null) return { kind: 'unknown' }
-  const controllerId = match[1]!
-  const rest = target.slice(match[0].length)
-  if (!rest.startsWith('/')) return { kind: 'redirect', location: `/c/${controllerId}/${rest}` }
-  if (isReserved(rest)) return { kind: 'reserved', path: rest }
-  return { kind: 'device', controllerId, path: rest }
+  const [prefix, controllerId, capability = null, givenPort] = match as unknown as [
+    string,
+    string,
+    string?,
+    string?,
+  ]
+  const port = givenPort === undefined ? null : Number(givenPort)
+  if (port !== null && port > MAX_PORT) return { kind: 'unknown' }
+  const path = target.slice(prefix.length)
+  if (!path.startsWith('/')) return { kind: 'redirect', location: `${prefix}/${path}` }
+  return { kind: isReserved(path) ? 'reserved' : 'device', controllerId, capability, port, prefix, path }
 }
 
-/** Reads a target on a device's own origin; the controller is known by the host. */
-export function parseOwnOriginTarget(target: string): {
-  kind: 'device' | 'reserved' | 'malformed'
-  path: string
-} {
-  if (!TARGET.test(target)) return { kind: 'malformed', path: '' }
-  return { kind: isReserved(target) ? 'reserved' : 'device', path: target }
+/** Reads a target on a device's own origin: `/…`, or `/_wmoc/port/{port}/…` for another port of the device. */
+export function parseOwnOriginTarget(target: string): OwnOriginTarget {
+  if (!TARGET.test(target)) return { kind: 'malformed' }
+  const match = PORT_PATH.exec(target)
+  const port = match === null ? null : Number(match[1])
+  const prefix = match === null || Number(port) > MAX_PORT ? '' : match[0]
+  const path = target.slice(prefix.length)
+  if (!path.startsWith('/')) return { kind: 'redirect', location: `${prefix}/${path}` }
+  const address = { capability: null, port: prefix === '' ? null : port, prefix, path }
+  return { kind: isReserved(path) ? 'reserved' : 'device', ...address }
 }
 
 /** Whether a device's server could understand the path as `/_wmoc` or below, however it is written. */

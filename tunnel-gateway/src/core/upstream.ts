@@ -79,6 +79,8 @@ export interface Upstream {
   readonly maxRequestHeader: number
   /** Addresses that the device told of itself. */
   readonly ownHosts: readonly string[]
+  /** Its other ports that pages may be served from, as it announced them. */
+  readonly ports: readonly number[]
   /** A failure means that nothing was sent and the sink will not be called. */
   open(request: UpstreamRequest, sink: StreamSink): UpstreamStream | StreamFailure
 }

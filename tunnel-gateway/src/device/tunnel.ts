@@ -77,6 +77,7 @@ const MAX_SENT_COMMANDS = 1_000
 /** Beyond what `goaway` said, before a tunnel is closed whose device does not open its next one. */
 const OVERLAP_GRACE_MS = 30_000
 const NO_HOSTS: readonly string[] = []
+const NO_PORTS: readonly number[] = []
 
 export abstract class Tunnel implements HubEntry, Upstream {
   readonly controllerId: string
@@ -85,6 +86,7 @@ export abstract class Tunnel implements HubEntry, Upstream {
   readonly identity: string
   readonly maxRequestHeader: number
   readonly ownHosts: readonly string[]
+  readonly ports: readonly number[]
   /** Scope of `seq` in metrics and logs. */
   readonly ingestStream: string
   /** It was told to go. */
@@ -108,6 +110,7 @@ export abstract class Tunnel implements HubEntry, Upstream {
     this.identity = options.identity
     this.maxRequestHeader = credentials?.max_req_header ?? V1_LIMITS.defaultMaxRequestHeader
     this.ownHosts = ownHosts(credentials)
+    this.ports = credentials?.page_ports ?? NO_PORTS
     this.ingestStream = credentials?.boot_id ?? options.websocketId
     this.#features = featureBits(credentials?.features)
   }

@@ -1,4 +1,5 @@
 /** What shards ask each other besides requests: JSON in CMD and CMD_RESULT frames on stream 0. */
+import { V1_LIMITS } from '@wmoc/protocol/messages'
 import { FRAME } from '@wmoc/protocol/v2/frames'
 import type { FrameType } from '@wmoc/protocol/v2/frames'
 import { z } from 'zod'
@@ -34,6 +35,8 @@ export const TunnelFacts = z.object({
   takesStreams: z.boolean(),
   takesWebSockets: z.boolean(),
   ownHosts: z.array(z.string().max(110)).max(12),
+  /** A shard of an earlier release says nothing of them. */
+  ports: z.array(z.int().min(1).max(65_535)).max(V1_LIMITS.maxPagePorts).default([]),
 })
 export type TunnelFacts = z.infer<typeof TunnelFacts>
 
@@ -46,7 +49,7 @@ export type PeerResult = z.infer<typeof PeerResult>
 
 /** The facts of a tunnel as they travel. */
 export function factsOf(tunnel: Upstream): TunnelFacts {
-  const { epoch, maxRequestBody, maxRequestHeader, takesStreams, takesWebSockets, ownHosts } = tunnel
+  const { epoch, maxRequestBody, maxRequestHeader, takesStreams, takesWebSockets, ownHosts, ports } = tunnel
   return {
     epoch,
     maxRequestBody: Number.isFinite(maxRequestBody) ? maxRequestBody : null,
@@ -54,6 +57,7 @@ export function factsOf(tunnel: Upstream): TunnelFacts {
     takesStreams,
     takesWebSockets,
     ownHosts: ownHosts.slice(0, 12),
+    ports: [...ports],
   }
 }
 

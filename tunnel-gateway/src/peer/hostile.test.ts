@@ -42,6 +42,7 @@ const facts = {
   takesStreams: true,
   takesWebSockets: true,
   ownHosts: [],
+  ports: [],
 }
 
 suite('a link to a hostile shard', () => {
@@ -250,6 +251,7 @@ class EchoTunnel implements LocalTunnel {
   readonly takesWebSockets = true
   readonly maxRequestHeader = 8_192
   readonly ownHosts = []
+  readonly ports = []
   readonly isAccepting = true
   readonly isLeaving = false
   running = 0

@@ -36,6 +36,7 @@ export class RemoteUpstream implements Upstream {
   readonly takesWebSockets: boolean
   readonly maxRequestHeader: number
   readonly ownHosts: readonly string[]
+  readonly ports: readonly number[]
   /** How requests name it to the other shard. */
   readonly target: readonly string[]
   readonly link: PeerLink
@@ -52,6 +53,7 @@ export class RemoteUpstream implements Upstream {
     this.takesWebSockets = facts.takesWebSockets
     this.maxRequestHeader = facts.maxRequestHeader
     this.ownHosts = facts.ownHosts
+    this.ports = facts.ports
   }
 
   get hop(): 'peer' {

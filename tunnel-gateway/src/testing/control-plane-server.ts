@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { hmacSha256Hex, randomToken } from '@wmoc/platform/ids'
+import { hmacSha256Hex, randomToken, sha256Hex } from '@wmoc/platform/ids'
 import { CONTROL_PLANE, JWKS_PATH } from '@wmoc/protocol/control-plane'
 import type {
   GatewayEvent,
@@ -15,6 +15,8 @@ import type {
   ControlPlaneInput,
   ControlPlaneOutput,
   IngestBatch,
+  PageLink,
+  PageScope,
   QueuedCommand,
   Role,
 } from '@wmoc/protocol/control-plane'
@@ -47,6 +49,8 @@ export async function startControlPlane() {
   const claims = new Map<string, { secret: string; isConfirmed: boolean; expiresAt: number }>()
   const roles = new Map<string, Role>()
   const sessions = new Map<string, Person>()
+  /** By hex SHA-256 of the token. */
+  const links = new Map<string, PageLink>()
   const events: GatewayEvent[] = []
   const ingested: IngestBatch[] = []
   const queued: QueuedCommand[] = []
@@ -82,6 +86,19 @@ export async function startControlPlane() {
     const person = { userId, sessionId, refreshToken, accessToken }
     sessions.set(sessionId, person)
     return person
+  }
+
+  /** A shared link and the token that opens it. */
+  function addLink(
+    { record }: KnownController,
+    scope: PageScope = 'view',
+    ttlMs = 3_600_000,
+  ): { link: PageLink; token: string } {
+    const token = randomToken(32)
+    const { controllerId, accessEpoch } = record
+    const link = { id: randomUUID(), controllerId, scope, expiresAt: Date.now() + ttlMs, accessEpoch }
+    links.set(sha256Hex(token), link)
+    return { link, token }
   }
 
   function sign(given: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
@@ -152,6 +169,17 @@ export async function startControlPlane() {
       return { userId: person?.userId ?? null, sessionId: person?.sessionId ?? null }
     },
     'sessions/alive': ({ sessionIds }) => ({ alive: sessionIds.map((id) => sessions.has(id)) }),
+    'page-links/check': ({ controllerId, tokenHash }) => {
+      const link = links.get(tokenHash)
+      const isGood = link !== undefined && link.controllerId === controllerId && link.expiresAt > Date.now()
+      return { link: isGood ? link : null }
+    },
+    'page-links/alive': ({ linkIds }) => {
+      const alive = new Set(
+        [...links.values()].filter(({ expiresAt }) => expiresAt > Date.now()).map(({ id }) => id),
+      )
+      return { alive: linkIds.map((id) => alive.has(id)) }
+    },
     events: (input) => ({ accepted: events.push(...input.events) }),
     ingest: ({ batches }) => {
       ingested.push(...batches)
@@ -193,6 +221,7 @@ export async function startControlPlane() {
     claims,
     roles,
     sessions,
+    links,
     events,
     ingested,
     queued,
@@ -201,6 +230,7 @@ export async function startControlPlane() {
     state,
     addController,
     addPerson,
+    addLink,
     sign,
     grant: (person: Person, controllerId: string, role: Role = 'owner') =>
       void roles.set(`${person.userId} ${controllerId}`, role),

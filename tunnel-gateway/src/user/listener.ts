@@ -86,7 +86,7 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     const target = parseControllerTarget(call.target)
     if (target.kind === 'malformed') throw appError('malformed')
     if (target.kind === 'redirect') return redirect(response, 308, target.location)
-    if (target.kind !== 'device') throw appError('not_found')
+    if (target.kind !== 'device' || target.capability !== null) throw appError('not_found')
     const { controllerId, path } = target
     const { authorization } = request.headers
     if (authorization === undefined) {
@@ -130,10 +130,12 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     const { request, response, hints, host } = call
     const target = parseOwnOriginTarget(call.target)
     if (target.kind === 'malformed') throw appError('malformed')
+    if (target.kind === 'redirect') return redirect(response, 308, target.location)
     const record = await directory.byLabel(label)
     if (record === null || record.state === 'revoked') throw appError('misdirected')
     if (target.kind === 'reserved') {
-      if (!target.path.startsWith('/_wmoc/enter?') || request.method !== 'GET') throw appError('not_found')
+      if (target.port !== null || !target.path.startsWith('/_wmoc/enter?') || request.method !== 'GET')
+        throw appError('not_found')
       return pages.enter(response, target.path, record)
     }
     const isPage = isNavigation(hints) && call.upgrade === null
@@ -153,8 +155,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       record,
       path: target.path,
       surface: 'own_origin',
-      prefix: '',
-      port: null,
+      prefix: target.prefix,
+      port: target.port,
       deviceAuthorization: null,
       cookie: deviceCookies(request.headers.cookie ?? ''),
       isNavigation: isPage,

@@ -6,8 +6,13 @@ import type { Directory } from '#src/control-plane/directory.ts'
 import { mayRequest } from '#src/core/access-rules.ts'
 
 export interface Principal {
+  /** Of a guest: the link's id, which is nobody's. */
   readonly userId: string
   readonly sessionId: string
+  /** A guest came by this shared link, without an account. */
+  readonly linkId?: string
+  /** It is the page in a frame with the capability of this id. */
+  readonly page?: string
 }
 
 export interface Gatekeeper {

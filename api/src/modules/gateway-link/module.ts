@@ -9,7 +9,7 @@ type Calls = {
 }
 
 /** `ingest` belongs to telemetry, `sessions/*` to auth. */
-type OwnCalls = Omit<Calls, 'ingest' | 'sessions/identify' | 'sessions/alive'>
+type OwnCalls = Omit<Calls, 'ingest' | 'sessions/identify' | 'sessions/alive' | `page-links/${string}`>
 
 /** Binds the calls to the services. */
 export function createGatewayLinkModule(controllers: ControllersModule, commands: CommandsModule): Module {

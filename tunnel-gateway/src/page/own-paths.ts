@@ -1,0 +1,15 @@
+/**
+ * What the gateway serves itself below a page's prefix (`{prefix}/_wmoc/…`), on surfaces A and B, without asking the
+ * device. Whoever gets here may read the page; what more a path asks is its own to check.
+ */
+import type { ProxyRequest } from '#src/user/proxy.ts'
+
+export interface OwnPath {
+  /** Others are answered 405. */
+  readonly methods: readonly ('GET' | 'HEAD' | 'POST')[]
+  /** `proxied.path` begins with the path and may carry a query. Answers by itself; a rejection is answered as a problem. */
+  handle(proxied: ProxyRequest): void | Promise<void>
+}
+
+/** By path without the query, `/_wmoc/shim.js` for one. */
+export type OwnPaths = ReadonlyMap<string, OwnPath>
