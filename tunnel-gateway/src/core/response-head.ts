@@ -32,6 +32,8 @@ export interface ResponseHead {
   readonly declaredLength: number | null
   /** Readable events (`text/event-stream`, not compressed): it may end between two of them. */
   readonly isEventStream: boolean
+  /** `Cache-Control` as the device sent it; empty: not at all. */
+  readonly cacheControl: string
 }
 export type Violation = { readonly ok: false; readonly reason: string }
 
@@ -130,6 +132,7 @@ export function buildResponseHead(
     setCookies,
     declaredLength: LENGTH.test(seen.length) ? Number(seen.length) : null,
     isEventStream: !seen.isEncoded && EVENT_STREAM.test(seen.type),
+    cacheControl: seen.cacheControl,
   }
 }
 

@@ -101,6 +101,7 @@ export class Exchange implements StreamSink, LiveEntry {
     this.#head = head
     this.#headAt = performance.now()
     this.#held = []
+    this.#proxied.watcher?.answered(head)
     if (head.setCookies.length > 0) this.#proxied.keepCookies?.(head.setCookies)
     if (isLast) return true
     if (head.isBodiless) {

@@ -17,6 +17,11 @@ export interface OutgoingDetails {
   readonly trace: Trace | null
 }
 
+/** The request's headers as the device is to see them, name after value. */
+export function headersOf(proxied: ProxyRequest): readonly string[] {
+  return proxied.requestHeaders ?? proxied.request.rawHeaders
+}
+
 /** The head as the device gets it. */
 export function outgoingHead(
   proxied: ProxyRequest,
@@ -24,7 +29,7 @@ export function outgoingHead(
   scheme: 'http' | 'https',
   { bodyLength, subprotocols, trace }: OutgoingDetails,
 ): RequestHead {
-  return buildRequestHead(proxied.request.rawHeaders, {
+  return buildRequestHead(headersOf(proxied), {
     method: proxied.request.method!,
     path: proxied.path,
     clientAddress: proxied.clientAddress,

@@ -7,7 +7,7 @@ import { AppError } from '@wmoc/platform/errors'
 import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import { createBuckets } from '#src/core/buckets.ts'
 import type { ByteBudget } from '#src/core/byte-budget.ts'
-import type { Surface } from '#src/core/response-head.ts'
+import type { ResponseHead, Surface } from '#src/core/response-head.ts'
 import type { Router, Upstream, UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 import type { Answer } from './answer.ts'
@@ -50,6 +50,17 @@ export interface ProxyRequest {
   readonly expectsContinue: boolean
   /** Null: nobody asked for traces. */
   readonly span: Span | null
+  /** Name after value, in place of the request's own, where a layer asks the device for something else. */
+  readonly requestHeaders?: readonly string[]
+  readonly watcher?: DeviceWatcher
+}
+
+/** A layer that has to know more of an answer than what is written to the user. */
+export interface DeviceWatcher {
+  /** The request leaves for the device, as the layers further down made it. */
+  opening(proxied: ProxyRequest, upstream: Upstream): void
+  /** The device's head kept to the policy. An answer that was begun without this call is one of ours. */
+  answered(head: ResponseHead): void
 }
 
 /** A sound handshake of a WebSocket. */
@@ -244,6 +255,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       entry.refuse('refused', () => sendProblem(response, head.code))
       return null
     }
+    proxied.watcher?.opening(proxied, upstream)
     entry.opening(answerContext(proxied, upstream, options.scheme), upstream.hop, trace?.traceId ?? '', leg)
     const { headers } = head
     const opened = upstream.open({ method: request.method!, path, headers, kind, bodyLength }, entry)
