@@ -1,7 +1,7 @@
 /** The list of modules: one line each, in the order of what they need of each other. */
 import type { Kernel, Module } from './kernel/module.ts'
 import type { RateLimiter } from './kernel/rate-limit.ts'
-import type { SecretBox } from './kernel/secrets.ts'
+import type { SecretBox } from '@wmoc/platform/secret-box'
 import { alerts } from './modules/alerts/contract.ts'
 import { createAlertsModule } from './modules/alerts/module.ts'
 import { auth } from './modules/auth/contract.ts'
@@ -17,6 +17,8 @@ import { createEventsModule } from './modules/events/module.ts'
 import { createGatewayLinkModule } from './modules/gateway-link/module.ts'
 import { notifications } from './modules/notifications/contract.ts'
 import { createNotificationsModule } from './modules/notifications/module.ts'
+import { sharing } from './modules/sharing/contract.ts'
+import { createSharingModule } from './modules/sharing/module.ts'
 import { system } from './modules/system/contract.ts'
 import { createSystemModule } from './modules/system/module.ts'
 import { telemetry } from './modules/telemetry/contract.ts'
@@ -34,6 +36,7 @@ export const CONTRACTS = {
   notifications,
   alerts,
   events,
+  sharing,
 } as const
 
 export interface Modules {
@@ -79,6 +82,7 @@ export function createModules(
       measures,
       notices,
       createAlertsModule(kernel, notices),
+      createSharingModule(kernel, { access: fleet.access, shares: fleet.shares, mailer: deps.mailer }),
       stream,
       createGatewayLinkModule(fleet, orders),
     ],

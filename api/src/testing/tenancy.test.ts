@@ -22,6 +22,8 @@ const OWN = ROUTES.filter(({ route }) => !route.path.includes('/:') && route.acc
 const BODIES: Readonly<Record<string, object>> = {
   'controllers.update': { name: 'Mine now', tags: ['stolen'] },
   'commands.send': { name: 'reboot', params: {} },
+  'sharing.share': { email: 'thief@example.test' },
+  'sharing.createLink': { scope: 'use' },
 }
 
 /** Queries of routes that name controllers outside their path. */
@@ -35,6 +37,8 @@ interface Owned {
   readonly notificationId: string
   readonly sessionId: string
   readonly viewId: string
+  readonly shareId: string
+  readonly linkId: string
 }
 
 suite('U9: a second person', () => {
@@ -119,7 +123,18 @@ async function build(under: TestApi, owner: TestUser): Promise<Owned> {
      VALUES ($id, $userId, $workspaceId, 'controller_claimed', 'T', 'M', 'test', now())`,
     { id: notificationId, userId: owner.userId, workspaceId: owner.workspaceId },
   )
-  return { controllerId, commandId: command.id, notificationId, sessionId: owner.sessionId, viewId: view.id }
+  const params = { id: controllerId }
+  const share = await client.sharing.share({ params, body: { email: 'friend@example.test' } })
+  const { link } = await client.sharing.createLink({ params, body: { scope: 'view' } })
+  return {
+    controllerId,
+    commandId: command.id,
+    notificationId,
+    sessionId: owner.sessionId,
+    viewId: view.id,
+    shareId: share.id,
+    linkId: link.id,
+  }
 }
 
 /** The owner's ids in the places of the path, or ids of nobody. */
@@ -130,7 +145,12 @@ function paramsOf(route: RouteDescription, owned: Owned | null): Record<string, 
     notifications: owned?.notificationId,
     auth: owned?.sessionId,
   }
-  const byName: Record<string, string | undefined> = { commandId: owned?.commandId, viewId: owned?.viewId }
+  const byName: Record<string, string | undefined> = {
+    commandId: owned?.commandId,
+    viewId: owned?.viewId,
+    shareId: owned?.shareId,
+    linkId: owned?.linkId,
+  }
   const names = [...route.path.matchAll(/:([A-Za-z]+)/g)].map(([, name]) => name ?? '')
   return Object.fromEntries(
     names.map((name) => {

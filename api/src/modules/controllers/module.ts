@@ -18,6 +18,8 @@ import { controllerHandlers } from './routes.ts'
 import { createDeviceSecrets } from './secrets.ts'
 import { createControllersService } from './service.ts'
 import type { ControllersService, CountQueued } from './service.ts'
+import { createShares } from './shares.ts'
+import type { Shares } from './shares.ts'
 import { createWorkspaceLimits } from './tier-limits.ts'
 import { createTokenActivation } from './tokens.ts'
 import type { TokenActivation } from './tokens.ts'
@@ -32,6 +34,7 @@ export interface ControllersModule extends Module {
   readonly records: Records
   readonly connections: Connections
   readonly enrolments: Enrolments
+  readonly shares: Shares
   readonly upkeep: ControllerUpkeep
 }
 
@@ -60,6 +63,7 @@ export function createControllersModule(
   const service = createControllersService({ kernel, Controller, access, records, countQueued })
   const enrolments = createEnrolments({ kernel, Controller, binding, secrets, erase: service.erase })
   const views = createControllerViews(kernel)
+  const shares = createShares(kernel)
   const connections = createConnections(kernel)
   const upkeep = createControllerUpkeep(kernel)
   return {
@@ -73,6 +77,7 @@ export function createControllersModule(
     records,
     connections,
     enrolments,
+    shares,
     upkeep,
   }
 }
