@@ -17,6 +17,16 @@ export interface Connections {
   close(): Promise<void>
 }
 
+/**
+ * One request at a time on a connection. Over HTTP/2 Node ends streams by itself (`ENHANCE_YOUR_CALM`) once what waits to be
+ * sent or read on the one connection is more than 10 MB, and undici gives no way to allow more.
+ */
+const HTTP_1 = {
+  allowH2: false,
+  // The API server waits 90 s; load balancers before it may wait less.
+  keepAliveTimeout: 30_000,
+}
+
 /** @param timeoutMs Time for a connection to be made */
 export function createConnections(timeoutMs: number): Connections {
   const all = new Set<Agent>()
@@ -24,7 +34,7 @@ export function createConnections(timeoutMs: number): Connections {
   let closing: Promise<void> | null = null
 
   function make(tls: TlsSettings): Agent {
-    const agent = new Agent({ connect: { timeout: timeoutMs, ...tls } })
+    const agent = new Agent({ ...HTTP_1, connect: { timeout: timeoutMs, ...tls } })
     all.add(agent)
     if (closing !== null) void agent.destroy()
     return agent

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { ConfigMap } from 'kubernetes-types/core/v1.d.ts'
-import { startServerWithWidgets } from '#src/testing/api-server.ts'
+import { eventually, startServerWithWidgets } from '#src/testing/api-server.ts'
 import { Widgets, widget } from '#src/testing/widgets.ts'
+import { startWire } from '#src/testing/wire.ts'
 import type { KubeClient } from './client.ts'
 import { isKubeError } from './errors.ts'
 import { resource } from './objects.ts'
@@ -88,6 +89,26 @@ test('a list longer than a page comes whole, and each item says what it is', asy
   assert.equal(items.filter(({ metadata }) => metadata.name.startsWith('many-')).length, 520)
   assert.ok(items.every(({ kind, apiVersion }) => kind === 'ConfigMap' && apiVersion === 'v1'))
   assert.ok(codes.filter((code) => code === 'list 200').length - earlier >= 2)
+})
+
+test('no two requests share a connection, so many large objects at once are no burden to one', async (t) => {
+  const wire = await startWire(Number(new URL(server.access.server).port))
+  t.after(() => wire.stop())
+  const wired = server.connect({ access: { ...server.access, server: `https://127.0.0.1:${wire.port}` } })
+  const { resourceVersion } = await wired.list(Widgets)
+  const ending = new AbortController()
+  const watching = (async () => {
+    for await (const _ of wired.watch(Widgets, { resourceVersion, signal: ending.signal })) void _
+  })()
+  await eventually('the watch has one', () => wire.connections() === 1)
+  const text = 'x'.repeat(900 * 1_024)
+  const made = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => wired.create(ConfigMaps, configMap(`large-${at}`, { text }))),
+  )
+  assert.equal(made.length, 20)
+  assert.ok(wire.connections() >= 2, `${wire.connections()} connections`)
+  ending.abort()
+  await assert.rejects(watching, (error) => isKubeError(error, 'Aborted'))
 })
 
 test('a watch tells what happened after its version, and ends with its signal', async () => {

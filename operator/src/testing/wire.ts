@@ -5,6 +5,8 @@ import { listen } from '@wmoc/platform/listen'
 
 export interface Wire {
   readonly port: number
+  /** How many connections there are. */
+  connections(): number
   /** Ends every connection. New ones are accepted. */
   cut(): void
   /** Nothing passes on the present connections any more, nor do they end. New ones are accepted. */
@@ -40,6 +42,7 @@ export async function startWire(toPort: number): Promise<Wire> {
   }
   return {
     port,
+    connections: () => pairs.size,
     cut,
     silence() {
       for (const [near, far] of pairs) {
