@@ -7,6 +7,7 @@ import { listen } from '@wmoc/platform/listen'
 import type { Logger } from '@wmoc/platform/log'
 import { createMetrics } from '@wmoc/platform/metrics'
 import { openStore } from '@wmoc/platform/open-store'
+import { createSecretBox } from '@wmoc/platform/secret-box'
 import type { Tracing } from '@wmoc/platform/tracing'
 import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
@@ -31,7 +32,6 @@ import { createJobQueue } from './kernel/jobs.ts'
 import type { Kernel } from './kernel/module.ts'
 import { toOpenApi } from './kernel/openapi.ts'
 import { createRateLimiter } from './kernel/rate-limit.ts'
-import { createSecretBox } from './kernel/secrets.ts'
 import { CONTRACTS, createModules } from './modules.ts'
 import { watchFleet } from './modules/controllers/fleet-metrics.ts'
 import type { Modules } from './modules.ts'
@@ -81,7 +81,11 @@ export function compose(
   const notifyGateway = createGatewayNotices(store, log)
   const kernel: Kernel = { config, db, store, log, clock, events, jobs, audit, notifyGateway }
 
-  const secrets = createSecretBox([config.SECRETS_KEY])
+  const secrets = createSecretBox(
+    config.SECRETS_KEY_PREVIOUS === null
+      ? [config.SECRETS_KEY]
+      : [config.SECRETS_KEY, config.SECRETS_KEY_PREVIOUS],
+  )
   const limiter = createRateLimiter(store, log, clock)
   const idempotency = createIdempotency(db, secrets, clock)
   const mailer = createMailer(kernel, { smtpUrl: config.SMTP_URL, from: config.MAIL_FROM })

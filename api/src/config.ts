@@ -72,6 +72,15 @@ export const apiConfig = defineConfig({
       description: 'Key of what is encrypted at rest, 32 bytes in base64',
       secret: true,
     },
+    SECRETS_KEY_PREVIOUS: {
+      schema: z
+        .string()
+        .default('')
+        .transform((value) => (value === '' ? null : Buffer.from(value, 'base64')))
+        .refine((key) => key === null || key.length === 32, '32 bytes in base64'),
+      description: 'The SECRETS_KEY before this one, which opens what was encrypted under it; empty: none',
+      secret: true,
+    },
     ALERTMANAGER_TOKEN: {
       schema: secret.optional().transform((value) => value ?? null),
       description: 'What Alertmanager shows to /api/integrations/alertmanager; empty: alerts are not taken',

@@ -1,7 +1,7 @@
 /** The list of modules: one line each, in the order of what they need of each other. */
+import type { SecretBox } from '@wmoc/platform/secret-box'
 import type { Kernel, Module } from './kernel/module.ts'
 import type { RateLimiter } from './kernel/rate-limit.ts'
-import type { SecretBox } from '@wmoc/platform/secret-box'
 import { alerts } from './modules/alerts/contract.ts'
 import { createAlertsModule } from './modules/alerts/module.ts'
 import { auth } from './modules/auth/contract.ts'
@@ -17,6 +17,8 @@ import { createEventsModule } from './modules/events/module.ts'
 import { createGatewayLinkModule } from './modules/gateway-link/module.ts'
 import { notifications } from './modules/notifications/contract.ts'
 import { createNotificationsModule } from './modules/notifications/module.ts'
+import { pageCredentials } from './modules/page-credentials/contract.ts'
+import { createPageCredentialsModule } from './modules/page-credentials/module.ts'
 import { sharing } from './modules/sharing/contract.ts'
 import { createSharingModule } from './modules/sharing/module.ts'
 import { system } from './modules/system/contract.ts'
@@ -37,6 +39,7 @@ export const CONTRACTS = {
   alerts,
   events,
   sharing,
+  pageCredentials,
 } as const
 
 export interface Modules {
@@ -83,6 +86,7 @@ export function createModules(
       notices,
       createAlertsModule(kernel, notices),
       createSharingModule(kernel, { access: fleet.access, shares: fleet.shares, mailer: deps.mailer }),
+      createPageCredentialsModule(kernel, { secrets: deps.secrets, access: fleet.access }),
       stream,
       createGatewayLinkModule(fleet, orders),
     ],

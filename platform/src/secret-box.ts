@@ -6,6 +6,8 @@ export interface SecretBox {
   seal(plain: string, context: string): string
   /** Throws when the key, the context or the text is not the one it was sealed with. */
   open(sealed: string, context: string): string
+  /** False: it is sealed under an earlier key and should be sealed anew. */
+  isPresent(sealed: string): boolean
 }
 
 /** `keys`: 32 bytes each; the first seals, all open. */
@@ -15,6 +17,7 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
   if (!first) throw new Error('a secret box needs a key')
   const [sealingId, sealingKey] = first
   return {
+    isPresent: (sealed) => sealed.startsWith(`v1.${sealingId}.`),
     seal: (plain, context) => {
       const nonce = randomBytes(12)
       const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce).setAAD(Buffer.from(context))

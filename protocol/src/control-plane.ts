@@ -208,6 +208,25 @@ export const CONTROL_PLANE = {
         outcome: z.literal('opened'),
         claimId: z.uuid(),
         /** Proves to `collect` that the asker is the opener. */
+/** A person's sign-in to one controller's own page (HTTP Basic or Digest). */
+export const PageCredential = z.object({
+  scheme: z.enum(['basic', 'digest']),
+  /** As the device called it; text for people. */
+  realm: z.string().max(200),
+  username: z.string().max(256),
+  password: z.string().max(1_024),
+  /** The device's port that it is for; null: that of its page. */
+  port: z.int().min(1).max(65_535).nullable(),
+})
+export type PageCredential = z.infer<typeof PageCredential>
+
+/** Where gateways keep sign-ins that are not to be remembered, sealed, in the shared store. @param holder A user's id. */
+export function pageCredentialKey(controllerId: string, holder: string): string {
+  return `wmoc:vault:${controllerId}:${holder}`
+}
+
+const CredentialOwner = { userId: z.uuid(), controllerId: z.uuid() }
+
         claimSecret: z.string(),
         userCode: z.string(),
         verificationUri: z.string(),
@@ -349,6 +368,28 @@ export const GatewayNotice = z.discriminatedUnion('type', [
   z.object({ type: z.literal('page_revoked'), controllerId: z.uuid(), page: z.string().max(64) }),
   z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),
   z.object({ type: z.literal('claim_confirmed'), claimId: z.uuid() }),
+  /** The sign-in that this person asked to remember. Cached ≤ 60 s by the gateway; `page_credentials_changed` invalidates. */
+  'page-credentials/get': {
+    input: z.object(CredentialOwner),
+    output: z.object({
+      remembered: z.object({ credential: PageCredential, savedAt: z.int() }).nullable(),
+    }),
+  },
+  /** In place of what was kept before. `kept` false: the person has no access to the controller. */
+  'page-credentials/put': {
+    input: z.object({ ...CredentialOwner, credential: PageCredential }),
+    output: z.object({ kept: z.boolean() }),
+  },
+  /** The device refused it: what was saved since `savedAt` stays. */
+  'page-credentials/forget': {
+    input: z.object({ ...CredentialOwner, savedAt: z.int() }),
+    output: z.object({ forgotten: z.boolean() }),
+  },
+  /** What a person who waits for a controller is told. Times in ms since 1970; an unknown id looks like one that was never seen. */
+  'controllers/away': {
+    input: z.object({ controllerId: z.uuid() }),
+    output: z.object({ lastSeenAt: z.int().nullable(), queuedCommands: z.int() }),
+  },
 ])
 export type GatewayNotice = z.infer<typeof GatewayNotice>
 
@@ -364,3 +405,5 @@ export const AccessTokenClaims = z.object({
   exp: z.int(),
 })
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>
+  /** From the API or a shard: a person's sign-in to a device's page was made or forgotten. */
+  z.object({ type: z.literal('page_credentials_changed'), ...CredentialOwner }),

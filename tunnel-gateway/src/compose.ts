@@ -297,6 +297,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     commands,
     reporter,
     pageRevoked: () => undefined,
+    signInsChanged: pages.signInsChanged,
     log,
   })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })

@@ -60,6 +60,19 @@ suite('the portal', () => {
     }
   })
 
+  test('O2: a frame gets no page of the portal, only word to the shell of where it wanted to go', async () => {
+    for (const path of ['/', '/sign-in?next=/', '/assets/a-1.js']) {
+      const { status, header, body } = await ask(`GET ${path}`, 'Sec-Fetch-Dest: iframe')
+      assert.equal(status, 200)
+      assert.match(
+        header('content-security-policy')!,
+        /^default-src 'none'; script-src 'sha256-[^ ]+'; .*frame-ancestors 'self'; sandbox allow-scripts$/,
+      )
+      assert.match(body.toString(), /wmoc:'strayed'/)
+    }
+    assert.equal((await ask('GET /', 'Sec-Fetch-Dest: document')).body.toString(), PAGE)
+  })
+
   test('hashed files are kept for ever, the page is asked for each time', async () => {
     assert.equal(
       (await ask('GET /assets/a-1.js')).header('cache-control'),

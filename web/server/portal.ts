@@ -5,6 +5,7 @@ import type { AppError } from '@wmoc/platform/errors'
 import headers from '../headers.json' with { type: 'json' }
 import { CODINGS, readPortal } from './files.ts'
 import type { Coding, Form, StaticFile } from './files.ts'
+import { isFramed, STRAYED_HEADERS, STRAYED_PAGE } from './strayed.ts'
 
 /** Security headers of every portal answer. */
 export const PORTAL_HEADERS: Readonly<Record<string, string>> = headers
@@ -26,6 +27,10 @@ export function createPortal(
   return (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return refuse(response, appError('method_not_allowed'), { ...extra, allow: 'GET, HEAD' })
+    }
+    if (isFramed(request.headers['sec-fetch-dest'])) {
+      response.writeHead(200, { ...extra, ...STRAYED_HEADERS })
+      return void response.end(request.method === 'HEAD' ? undefined : STRAYED_PAGE)
     }
     const path = request.url!.split('?', 1)[0]!
     const isPage = path.startsWith('/') && !/\.[a-z0-9]+$/i.test(path) && !NO_PAGE.test(path)

@@ -1,9 +1,9 @@
 /** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the first answer is kept a day and given again. */
 import { appError } from '@wmoc/platform/errors'
 import { sha256Hex } from '@wmoc/platform/ids'
+import type { SecretBox } from '@wmoc/platform/secret-box'
 import type { Sequelize } from 'sequelize'
 import { firstRow, rows } from './rows.ts'
-import type { SecretBox } from './secrets.ts'
 
 export const IDEMPOTENCY_TTL_MS = 24 * 60 * 60 * 1_000
 

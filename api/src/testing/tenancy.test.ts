@@ -176,7 +176,8 @@ async function call(
     ...(as ? { as } : {}),
     ...(body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {}),
   })
-  const { requestId: _, ...problem } = (await response.json()) as Record<string, unknown>
+  const text = await response.text()
+  const { requestId: _, ...problem } = JSON.parse(text === '' ? '{}' : text) as Record<string, unknown>
   return { status: response.status, body: problem }
 }
 

@@ -31,6 +31,8 @@ export function createUpkeep(options: {
   reporter: Reporter
   /** A page was closed for good on some shard. */
   pageRevoked(page: string): void
+  /** Of this person, of this controller; null: of all. */
+  signInsChanged(userId: string | null, controllerId: string | null): void
   log: Logger
 }): Upkeep {
   const { directory, hub, proxy, claims, commands, reporter, log } = options
@@ -105,13 +107,16 @@ export function createUpkeep(options: {
       revoked({ controllerId }) {
         directory.forgetController(controllerId)
         directory.forgetAccess(null, controllerId)
+        options.signInsChanged(null, controllerId)
         revoke(controllerId)
       },
       controller_changed: ({ controllerId }) => quietly(reread(controllerId)),
       access_changed({ userId, controllerId }) {
         directory.forgetAccess(userId, controllerId)
+        options.signInsChanged(userId, controllerId)
         quietly(recheck())
       },
+      page_credentials_changed: ({ userId, controllerId }) => options.signInsChanged(userId, controllerId),
       session_ended({ sessionIds }) {
         directory.endSessions(sessionIds)
         const ended = new Set(sessionIds)

@@ -27,11 +27,14 @@ export interface PageParts {
   /** Outermost first: rewrite, offline, cache, vault. */
   readonly layers: readonly PageLayer[]
   readonly ownPaths: OwnPaths
+  /** A person's sign-in to a device's page was made or forgotten; null: anybody's, any device's. */
+  signInsChanged(userId: string | null, controllerId: string | null): void
 }
 
 export function composePages(_deps: PageDeps): PageParts {
   return {
     layers: [],
     ownPaths: new Map<string, OwnPath>([]),
+    signInsChanged: () => undefined,
   }
 }

@@ -15,6 +15,7 @@ import type {
   ControlPlaneInput,
   ControlPlaneOutput,
   IngestBatch,
+  PageCredential,
   PageLink,
   PageScope,
   QueuedCommand,
@@ -56,7 +57,13 @@ export async function startControlPlane() {
   const queued: QueuedCommand[] = []
   const results: ControlPlaneInput<'commands/results'>['results'] = []
   const calls: ControlPlaneCall[] = []
-  const state = { isAway: false, claimTtlMs: 600_000, refuse: null as null | 'mac_taken' | 'expired' }
+  const credentials = new Map<string, { credential: PageCredential; savedAt: number }>()
+  const state = {
+    isAway: false,
+    claimTtlMs: 600_000,
+    refuse: null as null | 'mac_taken' | 'expired',
+    away: { lastSeenAt: null as number | null, queuedCommands: 0 },
+  }
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'EdDSA', use: 'sig' }
 
@@ -183,6 +190,20 @@ export async function startControlPlane() {
     events: (input) => ({ accepted: events.push(...input.events) }),
     ingest: ({ batches }) => {
       ingested.push(...batches)
+    'controllers/away': () => state.away,
+    'page-credentials/get': ({ userId, controllerId }) => ({
+      remembered: credentials.get(`${userId} ${controllerId}`) ?? null,
+    }),
+    'page-credentials/put': ({ userId, controllerId, credential }) => {
+      credentials.set(`${userId} ${controllerId}`, { credential, savedAt: Date.now() })
+      return { kept: true }
+    },
+    'page-credentials/forget': ({ userId, controllerId, savedAt }) => {
+      const kept = credentials.get(`${userId} ${controllerId}`)
+      const forgotten = kept !== undefined && kept.savedAt <= savedAt
+      if (forgotten) credentials.delete(`${userId} ${controllerId}`)
+      return { forgotten }
+    },
       return { results: batches.map(() => 'stored') }
     },
     'commands/take': ({ controllerIds }) => ({
@@ -235,6 +256,7 @@ export async function startControlPlane() {
     grant: (person: Person, controllerId: string, role: Role = 'owner') =>
       void roles.set(`${person.userId} ${controllerId}`, role),
     stop: () =>
+    credentials,
       new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()

@@ -1,7 +1,7 @@
+import type { SecretBox } from '@wmoc/platform/secret-box'
 import type { Authenticator } from '#src/kernel/authenticator.ts'
 import type { Kernel, Module } from '#src/kernel/module.ts'
 import type { RateLimiter } from '#src/kernel/rate-limit.ts'
-import type { SecretBox } from '#src/kernel/secrets.ts'
 import type { Mailer } from '#src/providers/mail/mailer.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import type { AccessTokens } from './access-tokens.ts'

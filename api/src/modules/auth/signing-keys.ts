@@ -1,10 +1,10 @@
 /** The keys of access tokens: Ed25519, three at a time, the private parts sealed. */
 import { randomToken } from '@wmoc/platform/ids'
+import type { SecretBox } from '@wmoc/platform/secret-box'
 import { exportJWK, generateKeyPair, importJWK } from 'jose'
 import type { CryptoKey, JSONWebKeySet, JWK } from 'jose'
 import type { Sequelize, Transaction } from 'sequelize'
 import { rows } from '#src/kernel/rows.ts'
-import type { SecretBox } from '#src/kernel/secrets.ts'
 
 const ROTATE_AFTER_MS = 30 * 24 * 60 * 60 * 1_000
 const RELOAD_AFTER_MS = 60_000

@@ -49,6 +49,8 @@ export interface ControllersService {
   countOwned(userId: string): Promise<number>
   /** What it is called now, for other modules; null when it was deleted. */
   nameOf(id: string, transaction: Transaction): Promise<string | null>
+  /** What a person who waits for it is told; of one that is gone as if it had never been seen. */
+  away(id: string): Promise<{ lastSeenAt: number | null; queuedCommands: number }>
 }
 
 /** ETag of a controller: grows with each change of name, tags or metadata, and with nothing else. */
@@ -273,6 +275,16 @@ export function createControllersService(deps: {
       return row?.name ?? null
     },
   }
+
+    async away(id) {
+      const row = await firstRow<{ lastSeenAt: Date | null }>(
+        db,
+        'SELECT last_seen_at AS "lastSeenAt" FROM controllers WHERE id = $id AND deleted_at IS NULL',
+        { id },
+      )
+      if (row === null) return { lastSeenAt: null, queuedCommands: 0 }
+      return { lastSeenAt: row.lastSeenAt?.getTime() ?? null, queuedCommands: await deps.countQueued(id) }
+    },
 
   function lastSessions(controllerId: string) {
     return rows<{

@@ -8,17 +8,21 @@ type Calls = {
   readonly [C in ControlPlaneCall]: (input: ControlPlaneInput<C>) => Promise<ControlPlaneOutput<C>>
 }
 
-/** `ingest` belongs to telemetry, `sessions/*` to auth. */
-type OwnCalls = Omit<Calls, 'ingest' | 'sessions/identify' | 'sessions/alive' | `page-links/${string}`>
+/** `ingest` and `page-figures/report` belong to telemetry, `sessions/*` to auth, `page-links/*` to sharing, `page-credentials/*` to a module of their own. */
+type OwnCalls = Omit<
+  Calls,
+  'ingest' | 'sessions/identify' | 'sessions/alive' | `page-links/${string}` | `page-credentials/${string}`
+>
 
 /** Binds the calls to the services. */
 export function createGatewayLinkModule(controllers: ControllersModule, commands: CommandsModule): Module {
-  const { tokens, codes, records, connections, enrolments, access } = controllers
+  const { tokens, codes, records, connections, enrolments, access, service } = controllers
   const internal: OwnCalls = {
     'activations/redeem': (input) => tokens.redeem(input),
     'activations/open': (input) => codes.open(input),
     'activations/collect': (input) => codes.collect(input),
     'controllers/lookup': (input) => records.lookup(input),
+    'controllers/away': ({ controllerId }) => service.away(controllerId),
     'credentials/issue': ({ controllerId }) => records.issue(controllerId),
     'credentials/promote': ({ controllerId, verifier }) => records.promote(controllerId, verifier),
     'access/check': async ({ checks }) => ({ roles: await access.rolesOnControllers(checks) }),
