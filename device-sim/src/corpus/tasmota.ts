@@ -35,7 +35,7 @@ export function tasmota(model: PageModel): CorpusDevice {
   return corpusDevice({
     routes: {
       'GET /': (_request, url) => {
-        if (url.searchParams.get('m') !== '1')
+        if (!url.searchParams.has('m'))
           return page(
             'Tasmota Plug - Main Menu',
             `<div style='padding:0;' id='l1' name='l1'></div>
