@@ -43,6 +43,8 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
       name: 'bench',
       // The limit is decided for every request and never reached.
       requestsPerMinute: 100_000_000,
+      pageCache: 'private',
+      firmwareVersion: null,
     })
     return { controllerId, secret }
   }

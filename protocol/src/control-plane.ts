@@ -22,6 +22,11 @@ export const DeviceDescription = z.object({
 })
 export type DeviceDescription = z.infer<typeof DeviceDescription>
 
+/** Who may be given what the gateway keeps of a page: nobody, the person who asked for it, everybody with access. */
+export const PAGE_CACHE_MODES = ['off', 'private', 'public'] as const
+export const PageCacheMode = z.enum(PAGE_CACHE_MODES)
+export type PageCacheMode = z.infer<typeof PageCacheMode>
+
 /** What the gateway must know of a controller to serve its tunnel. */
 export const ControllerRecord = z.object({
   controllerId: z.uuid(),
@@ -39,6 +44,9 @@ export const ControllerRecord = z.object({
   name: z.string(),
   /** Proxied requests a minute that the owner's tier allows. */
   requestsPerMinute: z.int(),
+  pageCache: PageCacheMode.default('private'),
+  /** As the device told it at its last registration. */
+  firmwareVersion: z.string().nullable().default(null),
 })
 export type ControllerRecord = z.infer<typeof ControllerRecord>
 
@@ -119,6 +127,19 @@ export const IngestBatch = z.discriminatedUnion('kind', [
 ])
 export type IngestBatch = z.infer<typeof IngestBatch>
 
+/** What was asked of one controller's pages since the last report; bytes of bodies. */
+export const PageFigures = z.object({
+  controllerId: z.uuid(),
+  requests: z.int().nonnegative(),
+  /** Answered without the device, or with no more than a word of it that nothing changed. */
+  fromCache: z.int().nonnegative(),
+  /** Answered by what the device sent to somebody else at the same time. */
+  coalesced: z.int().nonnegative(),
+  bytesToUsers: z.int().nonnegative(),
+  bytesFromDevice: z.int().nonnegative(),
+})
+export type PageFigures = z.infer<typeof PageFigures>
+
 export const QueuedCommand = z.object({
   controllerId: z.uuid(),
   id: z.uuid(),
@@ -187,6 +208,25 @@ export const Enrolled = z.object({
 })
 export type Enrolled = z.infer<typeof Enrolled>
 
+/** A person's sign-in to one controller's own page (HTTP Basic or Digest). */
+export const PageCredential = z.object({
+  scheme: z.enum(['basic', 'digest']),
+  /** As the device called it; text for people. */
+  realm: z.string().max(200),
+  username: z.string().max(256),
+  password: z.string().max(1_024),
+  /** The device's port that it is for; null: that of its page. */
+  port: z.int().min(1).max(65_535).nullable(),
+})
+export type PageCredential = z.infer<typeof PageCredential>
+
+/** Where gateways keep sign-ins that are not to be remembered, sealed, in the shared store. @param holder A user's id. */
+export function pageCredentialKey(controllerId: string, holder: string): string {
+  return `wmoc:vault:${controllerId}:${holder}`
+}
+
+const CredentialOwner = { userId: z.uuid(), controllerId: z.uuid() }
+
 /**
  * The internal endpoints: `POST /internal/<name>`, body `input`, 200 with `output`.
  * Errors are problem+json; 503 with Retry-After when Postgres is away (the gateway keeps and repeats).
@@ -208,25 +248,6 @@ export const CONTROL_PLANE = {
         outcome: z.literal('opened'),
         claimId: z.uuid(),
         /** Proves to `collect` that the asker is the opener. */
-/** A person's sign-in to one controller's own page (HTTP Basic or Digest). */
-export const PageCredential = z.object({
-  scheme: z.enum(['basic', 'digest']),
-  /** As the device called it; text for people. */
-  realm: z.string().max(200),
-  username: z.string().max(256),
-  password: z.string().max(1_024),
-  /** The device's port that it is for; null: that of its page. */
-  port: z.int().min(1).max(65_535).nullable(),
-})
-export type PageCredential = z.infer<typeof PageCredential>
-
-/** Where gateways keep sign-ins that are not to be remembered, sealed, in the shared store. @param holder A user's id. */
-export function pageCredentialKey(controllerId: string, holder: string): string {
-  return `wmoc:vault:${controllerId}:${holder}`
-}
-
-const CredentialOwner = { userId: z.uuid(), controllerId: z.uuid() }
-
         claimSecret: z.string(),
         userCode: z.string(),
         verificationUri: z.string(),
@@ -298,6 +319,17 @@ const CredentialOwner = { userId: z.uuid(), controllerId: z.uuid() }
     input: z.object({ batches: z.array(IngestBatch).max(500) }),
     output: z.object({ results: z.array(z.enum(['stored', 'refused'])) }),
   },
+  /** `stream` and `seq` identify a report for ever: a repeat is counted once. Unknown controllers are left out. */
+  'page-figures/report': {
+    input: z.object({
+      stream: z.string().max(100),
+      seq: z.int().nonnegative(),
+      /** UTC. */
+      day: z.iso.date(),
+      figures: z.array(PageFigures).max(1_000),
+    }),
+    output: z.object({ accepted: z.int() }),
+  },
   /** Marks the queued commands of connected controllers as sent and returns them with those sent but unanswered. */
   'commands/take': {
     input: z.object({ controllerIds: z.array(z.uuid()).max(500) }),
@@ -336,6 +368,28 @@ const CredentialOwner = { userId: z.uuid(), controllerId: z.uuid() }
     input: z.object({ ...EnrolmentName, delete: z.boolean() }),
     output: z.object({ controller: z.enum(['kept', 'deleted', 'none']) }),
   },
+  /** The sign-in that this person asked to remember. Cached ≤ 60 s by the gateway; `page_credentials_changed` invalidates. */
+  'page-credentials/get': {
+    input: z.object(CredentialOwner),
+    output: z.object({
+      remembered: z.object({ credential: PageCredential, savedAt: z.int() }).nullable(),
+    }),
+  },
+  /** In place of what was kept before. `kept` false: the person has no access to the controller. */
+  'page-credentials/put': {
+    input: z.object({ ...CredentialOwner, credential: PageCredential }),
+    output: z.object({ kept: z.boolean() }),
+  },
+  /** The device refused it: what was saved since `savedAt` stays. */
+  'page-credentials/forget': {
+    input: z.object({ ...CredentialOwner, savedAt: z.int() }),
+    output: z.object({ forgotten: z.boolean() }),
+  },
+  /** What a person who waits for a controller is told. Times in ms since 1970; an unknown id looks like one that was never seen. */
+  'controllers/away': {
+    input: z.object({ controllerId: z.uuid() }),
+    output: z.object({ lastSeenAt: z.int().nullable(), queuedCommands: z.int() }),
+  },
 } as const
 
 export type ControlPlaneCall = keyof typeof CONTROL_PLANE
@@ -366,30 +420,10 @@ export const GatewayNotice = z.discriminatedUnion('type', [
   z.object({ type: z.literal('page_link_ended'), linkIds: z.array(z.uuid()).max(500) }),
   /** From a shard to the others: this page was closed for good. `page` is the id inside its capability. */
   z.object({ type: z.literal('page_revoked'), controllerId: z.uuid(), page: z.string().max(64) }),
+  /** From the API or a shard: a person's sign-in to a device's page was made or forgotten. */
+  z.object({ type: z.literal('page_credentials_changed'), ...CredentialOwner }),
   z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),
   z.object({ type: z.literal('claim_confirmed'), claimId: z.uuid() }),
-  /** The sign-in that this person asked to remember. Cached ≤ 60 s by the gateway; `page_credentials_changed` invalidates. */
-  'page-credentials/get': {
-    input: z.object(CredentialOwner),
-    output: z.object({
-      remembered: z.object({ credential: PageCredential, savedAt: z.int() }).nullable(),
-    }),
-  },
-  /** In place of what was kept before. `kept` false: the person has no access to the controller. */
-  'page-credentials/put': {
-    input: z.object({ ...CredentialOwner, credential: PageCredential }),
-    output: z.object({ kept: z.boolean() }),
-  },
-  /** The device refused it: what was saved since `savedAt` stays. */
-  'page-credentials/forget': {
-    input: z.object({ ...CredentialOwner, savedAt: z.int() }),
-    output: z.object({ forgotten: z.boolean() }),
-  },
-  /** What a person who waits for a controller is told. Times in ms since 1970; an unknown id looks like one that was never seen. */
-  'controllers/away': {
-    input: z.object({ controllerId: z.uuid() }),
-    output: z.object({ lastSeenAt: z.int().nullable(), queuedCommands: z.int() }),
-  },
 ])
 export type GatewayNotice = z.infer<typeof GatewayNotice>
 
@@ -405,5 +439,3 @@ export const AccessTokenClaims = z.object({
   exp: z.int(),
 })
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>
-  /** From the API or a shard: a person's sign-in to a device's page was made or forgotten. */
-  z.object({ type: z.literal('page_credentials_changed'), ...CredentialOwner }),

@@ -56,6 +56,7 @@ export async function startControlPlane() {
   const ingested: IngestBatch[] = []
   const queued: QueuedCommand[] = []
   const results: ControlPlaneInput<'commands/results'>['results'] = []
+  const pageFigures: ControlPlaneInput<'page-figures/report'>[] = []
   const calls: ControlPlaneCall[] = []
   const credentials = new Map<string, { credential: PageCredential; savedAt: number }>()
   const state = {
@@ -79,6 +80,8 @@ export async function startControlPlane() {
       accessEpoch: 1,
       name: 'Boiler',
       requestsPerMinute: 1_000_000,
+      pageCache: 'private',
+      firmwareVersion: null,
       ...changes,
     }
     controllers.set(record.controllerId, record)
@@ -187,9 +190,6 @@ export async function startControlPlane() {
       )
       return { alive: linkIds.map((id) => alive.has(id)) }
     },
-    events: (input) => ({ accepted: events.push(...input.events) }),
-    ingest: ({ batches }) => {
-      ingested.push(...batches)
     'controllers/away': () => state.away,
     'page-credentials/get': ({ userId, controllerId }) => ({
       remembered: credentials.get(`${userId} ${controllerId}`) ?? null,
@@ -204,7 +204,14 @@ export async function startControlPlane() {
       if (forgotten) credentials.delete(`${userId} ${controllerId}`)
       return { forgotten }
     },
+    events: (input) => ({ accepted: events.push(...input.events) }),
+    ingest: ({ batches }) => {
+      ingested.push(...batches)
       return { results: batches.map(() => 'stored') }
+    },
+    'page-figures/report': (input) => {
+      pageFigures.push(input)
+      return { accepted: input.figures.length }
     },
     'commands/take': ({ controllerIds }) => ({
       commands: queued.filter((command) => controllerIds.includes(command.controllerId)),
@@ -247,7 +254,9 @@ export async function startControlPlane() {
     ingested,
     queued,
     results,
+    pageFigures,
     calls,
+    credentials,
     state,
     addController,
     addPerson,
@@ -256,7 +265,6 @@ export async function startControlPlane() {
     grant: (person: Person, controllerId: string, role: Role = 'owner') =>
       void roles.set(`${person.userId} ${controllerId}`, role),
     stop: () =>
-    credentials,
       new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()

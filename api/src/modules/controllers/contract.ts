@@ -1,4 +1,4 @@
-import { ROLES } from '@wmoc/protocol/control-plane'
+import { PAGE_CACHE_MODES, ROLES } from '@wmoc/protocol/control-plane'
 import { z } from 'zod'
 import { contract, route } from '../../kernel/contract.ts'
 import { Id, page, pageQuery, Timestamp } from '../../kernel/schemas.ts'
@@ -17,6 +17,10 @@ const Tags = z.array(Tag).max(20)
 const Metadata = z
   .record(z.string().min(1).max(60), z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]))
   .refine((value) => Object.keys(value).length <= 50, 'at most 50 keys')
+
+/** Who may be given what the gateway keeps of the controller's page: nobody, the person who asked, everybody with access. */
+export const PageCache = z.enum(PAGE_CACHE_MODES)
+export type PageCache = z.infer<typeof PageCache>
 
 export const Controller = z.object({
   id: Id,
@@ -38,6 +42,7 @@ export const Controller = z.object({
   statusSince: Timestamp.nullable(),
   /** Path of its own web page, `/c/{id}/`. */
   pagePath: z.string(),
+  pageCache: PageCache,
   /** A rotation was asked for and the device has not taken the new secret yet. */
   rotationPending: z.boolean(),
   /** When a pending one's activation token runs out. */
@@ -216,7 +221,7 @@ export const controllers = contract('controllers', {
   update: route({
     method: 'PUT',
     path: '/api/controllers/:id',
-    summary: 'Change name, tags, metadata',
+    summary: 'Change name, tags, metadata, how its page is kept',
     description: 'Send the ETag in `If-Match`; 412 when somebody else changed it meanwhile.',
     access: 'controllers.write',
     params: id,
@@ -225,6 +230,7 @@ export const controllers = contract('controllers', {
       name: ControllerName.optional(),
       tags: Tags.optional(),
       metadata: Metadata.optional(),
+      pageCache: PageCache.optional(),
     }),
     status: 200,
     response: Controller,

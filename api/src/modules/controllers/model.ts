@@ -1,4 +1,5 @@
 /** Tables of this module as Sequelize models, and the rows as the services read them. */
+import type { PageCacheMode } from '@wmoc/protocol/control-plane'
 import { DataTypes, Model } from 'sequelize'
 import type { InferAttributes, ModelStatic, Sequelize } from 'sequelize'
 import type { Json } from '#src/kernel/clean-text.ts'
@@ -26,6 +27,7 @@ export class ControllerModel extends Model<InferAttributes<ControllerModel>> {
   declare sessionEpoch: string
   declare pageLabel: string
   declare accessEpoch: number
+  declare pageCache: PageCacheMode
   /** Hex HMAC-SHA-256(DEVICE_CREDENTIAL_KEY, secret). */
   declare verifierCurrent: string | null
   declare verifierNext: string | null
@@ -107,6 +109,7 @@ export function defineControllerModels(db: Sequelize): {
       sessionEpoch: { type: DataTypes.BIGINT, ...required, defaultValue: 0 },
       pageLabel: { type: DataTypes.STRING(16), ...required, unique: true },
       accessEpoch: { type: DataTypes.INTEGER, ...required, defaultValue: 1 },
+      pageCache: { type: DataTypes.STRING(10), ...required, defaultValue: 'private' },
       verifierCurrent: DataTypes.STRING(64),
       verifierNext: DataTypes.STRING(64),
       rotationPending: { type: DataTypes.BOOLEAN, ...required, defaultValue: false },

@@ -21,6 +21,7 @@ export function presentController(row: ControllerRow, role: Role): Controller {
     lastSeenAt: iso(row.lastSeenAt),
     statusSince: iso(row.statusSince),
     pagePath: `/c/${row.id}/`,
+    pageCache: row.pageCache,
     rotationPending: row.rotationPending,
     activationExpiresAt: iso(row.activationExpiresAt),
     version: row.version,
@@ -42,6 +43,8 @@ export function presentRecord(row: ControllerRow, requestsPerMinute: number): Co
     accessEpoch: row.accessEpoch,
     name: row.name,
     requestsPerMinute,
+    pageCache: row.pageCache,
+    firmwareVersion: row.firmwareVersion,
   }
 }
 

@@ -53,6 +53,31 @@ suite('controllers of a person', () => {
     assert.deepEqual(await namesOf(user, { status: 'pending' }), [])
   })
 
+  test('keep how their page may be kept, and every change of it is audited and told to the gateways', async () => {
+    const user = await under.buildUser()
+    const { id } = await under.buildController(user)
+    assert.equal((await service().get(user.userId, id)).pageCache, 'private')
+    const told: unknown[] = []
+    const stop = await under.kernel.store.subscribe(
+      GATEWAY_CHANNEL,
+      (message) => void told.push(JSON.parse(message)),
+    )
+    assert.equal((await service().update(actor(user), id, { pageCache: 'public' }, null)).pageCache, 'public')
+    const [record] = (await under.controllers.records.lookup({ ids: [id], labels: [] })).controllers
+    assert.equal(record?.pageCache, 'public')
+    await waitFor(() => told.some((notice) => (notice as { type: string }).type === 'controller_changed'))
+    await stop()
+    const [entry] = await rows<{ before: object; after: object }>(
+      under.kernel.db,
+      `SELECT before, after FROM audit_log WHERE target = $target AND action = 'controller.updated'`,
+      { target: `controller:${id}` },
+    )
+    assert.deepEqual(
+      [entry?.before, entry?.after].map((side) => (side as { pageCache: string }).pageCache),
+      ['private', 'public'],
+    )
+  })
+
   test('pages of any size, in any order, show each once and end', async () => {
     const user = await under.buildUser({ tier: 'basic' })
     for (const name of ['b', 'a', 'a', 'ä', 'B', 'c', '']) await named(user, name || 'Ж')

@@ -53,7 +53,7 @@ export interface ControllersService {
   away(id: string): Promise<{ lastSeenAt: number | null; queuedCommands: number }>
 }
 
-/** ETag of a controller: grows with each change of name, tags or metadata, and with nothing else. */
+/** ETag of a controller: grows with each change of what people set, and with nothing else. */
 export function etagOf(controller: { readonly version: number }): string {
   return `"${controller.version}"`
 }
@@ -189,16 +189,17 @@ export function createControllersService(deps: {
       return db.transaction(async (transaction) => {
         const row = await find(actor.userId, id, 'controllers.write', transaction)
         if (ifMatch !== null && ifMatch !== '*' && ifMatch !== etagOf(row)) throw appError('version_conflict')
-        const before = { name: row.name, tags: row.tags, metadata: row.metadata }
+        const before = { name: row.name, tags: row.tags, metadata: row.metadata, pageCache: row.pageCache }
         const after = {
           name: changes.name === undefined ? row.name : cleanText(changes.name),
           tags: changes.tags === undefined ? row.tags : [...new Set(changes.tags)],
           metadata: changes.metadata === undefined ? row.metadata : cleanJson(changes.metadata),
+          pageCache: changes.pageCache ?? row.pageCache,
         }
         const changed = await firstRow<ControllerRow>(
           db,
-          `UPDATE controllers SET name = $name, tags = $tags::text[], metadata = $metadata, version = version + 1,
-             updated_at = $now WHERE id = $id RETURNING ${columns}`,
+          `UPDATE controllers SET name = $name, tags = $tags::text[], metadata = $metadata,
+             page_cache = $pageCache, version = version + 1, updated_at = $now WHERE id = $id RETURNING ${columns}`,
           { id, ...after, metadata: JSON.stringify(after.metadata), now: kernel.clock() },
           transaction,
         )
@@ -207,7 +208,7 @@ export function createControllersService(deps: {
           transaction,
         )
         await audit(actor, row, 'controller.updated', before, after, transaction)
-        if (after.name !== before.name) {
+        if (after.name !== before.name || after.pageCache !== before.pageCache) {
           kernel.notifyGateway({ type: 'controller_changed', controllerId: id }, transaction)
         }
         return presentController(changed!, row.role)
@@ -274,7 +275,6 @@ export function createControllersService(deps: {
       )
       return row?.name ?? null
     },
-  }
 
     async away(id) {
       const row = await firstRow<{ lastSeenAt: Date | null }>(
@@ -285,6 +285,7 @@ export function createControllersService(deps: {
       if (row === null) return { lastSeenAt: null, queuedCommands: 0 }
       return { lastSeenAt: row.lastSeenAt?.getTime() ?? null, queuedCommands: await deps.countQueued(id) }
     },
+  }
 
   function lastSessions(controllerId: string) {
     return rows<{

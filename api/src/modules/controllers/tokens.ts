@@ -241,6 +241,7 @@ export function pendingController(input: {
     sessionEpoch: '0',
     pageLabel: pageLabelFrom(randomBytes(16)),
     accessEpoch: 1,
+    pageCache: 'private',
     verifierCurrent: null,
     verifierNext: null,
     rotationPending: false,

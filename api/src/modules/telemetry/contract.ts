@@ -72,4 +72,23 @@ export const telemetry = contract('telemetry', {
     status: 200,
     response: page(LogEntry),
   }),
+  pageFigures: route({
+    method: 'GET',
+    path: '/api/controllers/:id/page-figures',
+    summary: 'How much of its page the controller was spared, by day summed up',
+    access: 'controllers.read',
+    params: z.object({ id: Id }),
+    status: 200,
+    response: z.object({
+      /** Begin of the first day that is counted, UTC; null when nothing was asked yet. */
+      since: Timestamp.nullable(),
+      requests: z.int(),
+      /** Answered without the device, or with no more than a word of it that nothing changed. */
+      fromCache: z.int(),
+      /** Answered by what the device sent to somebody else at the same time. */
+      coalesced: z.int(),
+      bytesToUsers: z.int(),
+      bytesFromDevice: z.int(),
+    }),
+  }),
 })

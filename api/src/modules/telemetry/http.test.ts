@@ -99,4 +99,37 @@ suite('telemetry over HTTP', { timeout: 120_000 }, () => {
       if (done) break
     }
   })
+
+  test('sums up what pages spared a controller, a repeated report once, for its owner only', async () => {
+    const owner = await under.buildUser()
+    const { id: ownId } = await under.buildController(owner)
+    const params = { id: ownId }
+    const none = await under.client(owner).telemetry.pageFigures({ params })
+    assert.deepEqual([none.since, none.requests], [null, 0])
+    const figures = { requests: 10, fromCache: 6, coalesced: 1, bytesToUsers: 5_000, bytesFromDevice: 900 }
+    const report = (seq: number, day: string) =>
+      under.internal('page-figures/report', {
+        stream: 'gateway-0@a',
+        seq,
+        day,
+        figures: [
+          { controllerId: ownId, ...figures },
+          { controllerId: uuidv7(), ...figures },
+        ],
+      })
+    assert.deepEqual(await report(1, '2026-11-20'), { accepted: 1 })
+    assert.deepEqual(await report(1, '2026-11-20'), { accepted: 0 })
+    assert.deepEqual(await report(2, '2026-11-20'), { accepted: 1 })
+    assert.deepEqual(await report(3, '2026-11-21'), { accepted: 1 })
+    assert.deepEqual(await under.client(owner).telemetry.pageFigures({ params }), {
+      since: '2026-11-20T00:00:00.000Z',
+      requests: 30,
+      fromCache: 18,
+      coalesced: 3,
+      bytesToUsers: 15_000,
+      bytesFromDevice: 2_700,
+    })
+    const stranger = await under.buildUser()
+    await assert.rejects(under.client(stranger).telemetry.pageFigures({ params }), { code: 'not_found' })
+  })
 })

@@ -4,6 +4,7 @@ import { telemetry } from './contract.ts'
 import { createIngest } from './ingest.ts'
 import { registerTelemetryJobs } from './jobs.ts'
 import { createLive, type Live } from './live.ts'
+import { addPageFigures } from './page-figures.ts'
 import { createPartitions } from './partitions.ts'
 import { createRetention } from './retention.ts'
 import { telemetryRoutes } from './routes.ts'
@@ -17,7 +18,10 @@ export function createTelemetryModule(kernel: Kernel): Module & { readonly live:
   return {
     name: telemetry.name,
     routes: [{ contract: telemetry, handlers: telemetryRoutes(createTelemetryService(kernel)) }],
-    internal: { ingest: createIngest(kernel, { partitions, live }) },
+    internal: {
+      ingest: createIngest(kernel, { partitions, live }),
+      'page-figures/report': (input) => addPageFigures(kernel, input),
+    },
     register: () => registerTelemetryJobs(kernel, { partitions, retention }),
     live,
   }

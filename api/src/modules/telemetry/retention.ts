@@ -16,6 +16,7 @@ const TIMED = [
   ['logs', '"timestamp"'],
   ['metrics_1m', 'bucket'],
   ['metrics_1h', 'bucket'],
+  ['page_figures', 'day'],
 ] as const
 
 export interface RetentionResult {

@@ -8,5 +8,6 @@ export function telemetryRoutes(service: TelemetryService): Handlers<typeof tele
     metrics: ({ params, query }) => service.metrics(params.id, query),
     metricTypes: ({ params }) => service.metricTypes(params.id),
     logs: ({ params, query }) => service.logs(params.id, query),
+    pageFigures: ({ params }) => service.pageFigures(params.id),
   }
 }

@@ -6,6 +6,7 @@ import type { Kernel } from '#src/kernel/module.ts'
 import type { telemetry } from './contract.ts'
 import { comfortableStep, finestStep, stepFits } from './core/steps.ts'
 import { findLogs } from './logs.ts'
+import { sumPageFigures } from './page-figures.ts'
 import { aggregatedSeries, latestValues, rawSeries } from './series.ts'
 
 type Routes = typeof telemetry.routes
@@ -21,6 +22,7 @@ export interface TelemetryService {
   metrics(id: string, query: RouteInput<Routes['metrics']>['query']): Promise<RouteOutput<Routes['metrics']>>
   metricTypes(id: string): Promise<RouteOutput<Routes['metricTypes']>>
   logs(id: string, query: RouteInput<Routes['logs']>['query']): Promise<RouteOutput<Routes['logs']>>
+  pageFigures(id: string): Promise<RouteOutput<Routes['pageFigures']>>
 }
 
 /** What is read of metrics and logs. The binding has asked who may. */
@@ -67,6 +69,7 @@ export function createTelemetryService({ db, clock }: Pick<Kernel, 'db' | 'clock
         (last) => encodeCursor(LOGS_SORT, [last.timestamp, last.id]),
       )
     },
+    pageFigures: (id) => sumPageFigures(db, id),
   }
 
   async function namesOfTypes(id: string): Promise<string[]> {
