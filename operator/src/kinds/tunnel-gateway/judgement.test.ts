@@ -70,6 +70,39 @@ suite('the gate of a rollout', () => {
   })
 })
 
+suite('a rollout in steps, of two shards at once', () => {
+  const spec = specOf({
+    replicas: 4,
+    rollout: {
+      strategy: 'Progressive',
+      maxUnavailable: 2,
+      steps: [{ shards: 1, pause: '1h' }, { shards: '100%' }],
+    },
+  })
+  const acts = (shards: readonly Shard[]) => {
+    const world = worldOf(shards, { replicas: 4, template: 'next', partition: 4 })
+    const input = { spec, isDeleting: false, isHeld: false, rejectedByPeople: undefined, wanted: 'next' }
+    const { actions } = plan({ ...input, world, nowMs: NOW })
+    return actions.flatMap((action) => (action.type === 'mark' ? [action.shard] : []))
+  }
+  const mark = { reason: 'Rollout' as const, startedAtMs: NOW - 1_000, tunnels: 100, fleetTunnels: 400 }
+  const drains = (ordinal: number) =>
+    shardOf(ordinal, { mark, report: reportOf({ isDraining: true, drainedAtMs: null }) })
+  const first = [shardOf(0), shardOf(1), shardOf(2)]
+  test('drains no shard of the next step beside one of this step', () => {
+    assert.deepEqual(acts([...first, shardOf(3)]), ['gw-3'])
+    assert.deepEqual(acts([...first, drains(3)]), [])
+  })
+  test('takes a shard between its two pods for no success', () => {
+    assert.deepEqual(acts(first), [])
+  })
+  test('drains two at once where the step has room for them', () => {
+    const updatedAgo = shardOf(3, { template: 'next', readySinceMs: NOW - 3_700_000 })
+    assert.deepEqual(acts([...first, updatedAgo]), ['gw-2'])
+    assert.deepEqual(acts([shardOf(0), shardOf(1), drains(2), updatedAgo]), ['gw-1'])
+  })
+})
+
 suite('a drain', () => {
   const mark = { reason: 'ScaleIn' as const, startedAtMs: NOW - 20_000, tunnels: 100, fleetTunnels: 300 }
   const empty = { tunnels: 0, isDraining: true, drainedAtMs: NOW - 5_000 }

@@ -300,12 +300,13 @@ function advance(work: Work, outdated: readonly Shard[], verdict: Verdict): Part
   const tells: Tell[] = []
   let { partition } = set
   let before = 0
-  for (const shard of outdated.slice(0, Math.min(room, limit))) {
+  const next = outdated.slice(0, Math.min(room, limit))
+  for (const shard of next) {
     if (shard.ordinal >= partition) continue
     const state = readiness(shard, work)
     if (state === 'wait') {
       if (partition < set.partition) break
-      return begin(work, shard, limit, verdict)
+      return begin(work, shard, next, verdict)
     }
     if (state !== 'lost') tells.push(drainOver(shard, state))
     before = Math.max(before, shard.mark?.fleetTunnels ?? fleetTunnels(world.shards))
@@ -334,12 +335,16 @@ function readiness(shard: Shard, work: Work): 'wait' | 'lost' | 'drained' | 'tim
   return isLost(shard, work) ? 'lost' : 'wait'
 }
 
-/** Drains as many as may be away, or replaces the next at once where draining it would serve nobody. */
-function begin(work: Work, first: Shard, limit: number, verdict: Verdict): Partial<Plan> {
+/**
+ * Drains as many as may be away, or replaces the next at once where draining it would serve nobody.
+ * @param next those whose turn it is, from the highest on
+ */
+function begin(work: Work, first: Shard, next: readonly Shard[], verdict: Verdict): Partial<Plan> {
   const { set, spec, world, nowMs } = work
+  const limit = limitOf(work)
   if (spec.paused) return { rolloutWaits: 'paused by spec.paused' }
   if (first.mark !== null && first.isRunning) {
-    const more = verdict.kind === 'pass' ? alongside(work, first, limit) : []
+    const more = verdict.kind === 'pass' ? alongside(work, first, next) : []
     return { rolloutWaits: `${first.name} drains`, actions: more, isMoving: true }
   }
   if (verdict.kind !== 'pass') return waits(verdict)
@@ -354,16 +359,13 @@ function begin(work: Work, first: Shard, limit: number, verdict: Verdict): Parti
   return { actions: [{ type: 'set', set: setState(set, change), tells: [] }], isMoving: true }
 }
 
-/** More shards to drain beside those that do, where `maxUnavailable` allows it. */
-function alongside(work: Work, first: Shard, limit: number): Action[] {
-  const { spec, world, target, nowMs } = work
+/** One more shard to drain beside those that do, where `maxUnavailable` and the step allow it. */
+function alongside(work: Work, first: Shard, next: readonly Shard[]): Action[] {
+  const { spec, world, nowMs } = work
   const gone = away(work).filter((name) => !isPatienceOver(work, name)).length
-  const next = world.shards.findLast(
-    (shard) => shard.ordinal < first.ordinal && shard.template !== target.template && shard.mark === null,
-  )
-  if (next === undefined || gone >= limit || !isServing(next)) return []
-  if (first.ordinal - next.ordinal >= limit || !needsDrain(next, world.shards, spec)) return []
-  return beginDrain(next, world.shards, spec, 'Rollout', nowMs)
+  const other = next.find((shard) => shard.ordinal < first.ordinal && shard.mark === null)
+  if (other === undefined || gone >= limitOf(work) || !isServing(other)) return []
+  return needsDrain(other, world.shards, spec) ? beginDrain(other, world.shards, spec, 'Rollout', nowMs) : []
 }
 
 function isPatienceOver(work: Work, name: string): boolean {

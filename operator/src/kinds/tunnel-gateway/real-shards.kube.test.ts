@@ -38,7 +38,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     crd,
     createController: () => createTunnelGatewayController(createShardClient(shards.addressOf)),
   })
-  const gateway = (replicas: number, tag: string) => ({
+  const gateway = (replicas: number, tag: string, rollout: object = {}) => ({
     apiVersion: 'wmoc.online/v1alpha1',
     kind: 'TunnelGateway',
     metadata: { name: 'gw', namespace: 'default' },
@@ -50,6 +50,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
       rollout: {
         progressDeadline: '5s',
         gate: { window: '1s', maxErrorPercent: 5, maxReconnectSeconds: 30 },
+        ...rollout,
       },
     },
   })
@@ -136,6 +137,36 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     nothingFailed()
   })
 
+  test('a version comes in steps, as many shards at once as may be away, and no request fails', async () => {
+    const stepped = (pause: string) => ({
+      strategy: 'Progressive',
+      maxUnavailable: 2,
+      steps: [
+        { shards: 1, pause },
+        { shards: '50%', pause: '1s' },
+      ],
+    })
+    await cluster.apply(gateway(4, '1.1.0'), '--force-conflicts')
+    await settled(({ status }) => status?.readyReplicas === 4)
+    shards.expectReady()
+    mostAway = 0
+    await cluster.apply(gateway(4, '1.2.0', stepped('1h')), '--force-conflicts')
+    const { status } = await cluster.waitFor<Found>(
+      ['tgw', 'gw'],
+      (found) => /^step pauses until/.test(found.status?.rollout?.message ?? ''),
+      120_000,
+    )
+    assert.deepEqual([status?.rollout?.step, status?.updatedReplicas, mostAway], [1, 1, 1])
+    await cluster.apply(gateway(4, '1.2.0', stepped('1s')), '--force-conflicts')
+    await settled((found) => found.status?.currentVersion === '1.2.0')
+    assert.equal(mostAway, 2)
+    assert.equal(await shards.tunnels(), 30)
+    nothingFailed()
+    await cluster.apply(gateway(3, '1.2.0'), '--force-conflicts')
+    await settled((found) => found.status?.replicas === 3 && found.status.shards?.length === 3)
+    nothingFailed()
+  })
+
   test('K4: a version that does not start is taken back, whoever operates, and the other shards never notice', async () => {
     const earlier = await pods()
     await cluster.apply(gateway(3, 'broken'), '--force-conflicts')
@@ -147,7 +178,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
       (found) => reasonOf(found, 'Progressing') === 'RolledBack' && found.status?.readyReplicas === 3,
       120_000,
     )
-    assert.equal(status?.currentVersion, '1.1.0')
+    assert.equal(status?.currentVersion, '1.2.0')
     const kept = (await pods()).items.filter(({ metadata }) =>
       earlier.items.some((other) => other.metadata.uid === metadata.uid),
     )
@@ -157,7 +188,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
   })
 
   test('a person drains a shard by an annotation, and takes it back', async () => {
-    await cluster.apply(gateway(3, '1.1.0'), '--force-conflicts')
+    await cluster.apply(gateway(3, '1.2.0'), '--force-conflicts')
     await settled(() => true)
     await cluster.kubectl('annotate', 'pod', 'gw-1', 'wmoc.online/drain=true')
     await cluster.waitFor<Found>(

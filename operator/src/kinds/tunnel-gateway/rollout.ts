@@ -56,6 +56,10 @@ export function judge(
   nowMs: number,
 ): Verdict {
   const updated = world.shards.filter((shard) => shard.template === template)
+  const missing = (world.set?.replicas ?? 0) - world.shards.length
+  // One that is between its old and its new pod is neither updated nor outdated: nobody can say how the rollout does.
+  if (missing > 0 && !isKnownGood)
+    return { kind: 'wait', message: `${missing} shards have no pod at present` }
   const verdicts = [
     () => allReady(updated, isKnownGood, spec, nowMs),
     ...(isKnownGood || spec.rollout.gate === undefined || updated.length === 0
