@@ -57,9 +57,11 @@ export function openCorpus({ name: surface, env, viewOf }: Surface): void {
             path: artefact('screens', 'corpus', `${surface.replaceAll(' ', '-')}-${name}.png`),
           })
         }
-        assert.deepEqual(watched.problems.slice(problems), [])
+        // Small devices have none, and browsers ask.
+        const found = watched.problems.slice(problems).filter((problem) => !problem.includes('/favicon.ico'))
         await tab.close()
         await sim.stop()
+        assert.deepEqual(found, [])
       })
     }
   })

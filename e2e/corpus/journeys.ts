@@ -90,10 +90,9 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
       await view.getByRole('button', { name: 'Toggle' }).click()
       await says(view, '[data-id=switch-relay] .state', 'ON')
       await says(view, 'pre', `'Relay' ON`)
-      assert.equal(
-        await view
-          .locator('[data-id=switch-relay] .state')
-          .evaluate('(cell) => getComputedStyle(cell).color'),
+      await becomes(
+        view,
+        `getComputedStyle(document.querySelector('esp-app').shadowRoot.querySelector('[data-id=switch-relay] .state')).color`,
         'rgb(0, 128, 0)',
       )
     },
