@@ -9,7 +9,7 @@ import type { ControllerDefinition, ReconcileContext, ReconcileResult } from './
 import type { Kind } from './runtime/kind.ts'
 import { keyOf, resource } from './runtime/objects.ts'
 import type { Ref } from './runtime/objects.ts'
-import { ConfigMaps, Events } from './runtime/resources.ts'
+import { ConfigMaps, Events, Leases } from './runtime/resources.ts'
 import { eventually, quiet, startServerWithWidgets } from './testing/api-server.ts'
 import { Widgets, reconcileWidget, widget, widgetCrd } from './testing/widgets.ts'
 import type { Widget } from './testing/widgets.ts'
@@ -216,6 +216,26 @@ test('a kind that the server does not have keeps the process unready, and the ot
   await eventually('the other kind works', async () => (await statusText(namespace, 'a')) === 'one')
   assert.equal((await operator.admin('/readyz')).status, 503)
   assert.equal((await operator.admin('/healthz')).status, 200)
+})
+
+test('it may be stopped twice, and while it starts or asks for its lease', async () => {
+  const namespace = 'ended'
+  await server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  const settings = config.load({ ADMIN_PORT: '0', POD_NAMESPACE: namespace, WATCH_NAMESPACES: namespace })
+  const compose = () =>
+    composeOperator(settings, server.access, quiet, [widgetKind(reconcileWidget)]).lifecycle
+  const early = compose()
+  const starting = assert.rejects(early.start(), /stopped before/)
+  await Promise.all([early.stop(), starting])
+  for (const waitMs of [0, 5, 10, 20, 40]) {
+    const lifecycle = compose()
+    await lifecycle.start()
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await Promise.all([lifecycle.stop(), lifecycle.stop()])
+    await lifecycle.stop()
+    const lease = await client.get(Leases, { namespace, name: settings.LEASE_NAME })
+    assert.ok(!lease?.spec?.holderIdentity, `held after ${waitMs} ms`)
+  }
 })
 
 test('it goes on after a restart of the API server', async (t) => {

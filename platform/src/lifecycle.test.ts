@@ -41,6 +41,26 @@ test('stops what was started when a part cannot start, and throws its error', as
   assert.deepEqual(steps, ['start a', 'stop a'])
 })
 
+test('a stop during the start waits for the part that starts, starts no other, and leaves nothing', async () => {
+  const { steps, lifecycle, part } = recorded()
+  part('a')
+  const opened = Promise.withResolvers<void>()
+  lifecycle.add('slow', {
+    start: async () => {
+      await opened.promise
+      steps.push('start slow')
+    },
+    stop: () => void steps.push('stop slow'),
+  })
+  part('c')
+  const starting = assert.rejects(lifecycle.start(), /stopped before c was started/)
+  await new Promise((resolve) => setImmediate(resolve))
+  const stopping = lifecycle.stop()
+  opened.resolve()
+  await Promise.all([starting, stopping])
+  assert.deepEqual(steps, ['start a', 'start slow', 'stop slow', 'stop a'])
+})
+
 test('goes on stopping when a part fails or hangs', async () => {
   const { steps, lifecycle, part } = recorded()
   part('a')

@@ -10,9 +10,9 @@ export interface Part {
 
 export interface Lifecycle {
   add(name: string, part: Part): void
-  /** Starts all; when one fails, those already started are stopped and the error is thrown. */
+  /** Starts all; when one fails, those already started are stopped and the error is thrown. Throws where it is stopped first. */
   start(): Promise<void>
-  /** Stops all; runs once however often it is called. */
+  /** Stops all; runs once however often it is called. A part that is just starting is waited for, no other is started. */
   stop(): Promise<void>
   /** Starts, waits for SIGTERM or SIGINT, stops, and ends the process. A second signal ends it at once. */
   runUntilSignal(): Promise<never>
@@ -25,8 +25,16 @@ export function createLifecycle(log: Logger): Lifecycle {
   const parts: { name: string; part: Part }[] = []
   const started: { name: string; part: Part }[] = []
   let stopping: Promise<void> | null = null
+  let underWay: Promise<unknown> = Promise.resolve()
+
+  async function startPart(entry: (typeof parts)[number]): Promise<void> {
+    await entry.part.start?.()
+    started.push(entry)
+    log.debug('lifecycle', `started ${entry.name}`)
+  }
 
   async function stopAll(): Promise<void> {
+    await underWay
     for (const { name, part } of started.toReversed()) {
       if (part.stop === undefined) continue
       try {
@@ -44,15 +52,16 @@ export function createLifecycle(log: Logger): Lifecycle {
     },
     async start() {
       for (const entry of parts) {
+        if (stopping !== null) throw new Error(`stopped before ${entry.name} was started`)
+        const attempt = startPart(entry)
+        underWay = attempt.catch(() => undefined)
         try {
-          await entry.part.start?.()
+          await attempt
         } catch (error) {
           log.error('lifecycle', `could not start ${entry.name}`, { error })
           await lifecycle.stop()
           throw error
         }
-        started.push(entry)
-        log.debug('lifecycle', `started ${entry.name}`)
       }
     },
     stop() {

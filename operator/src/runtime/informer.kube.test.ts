@@ -9,6 +9,7 @@ import type { KubeClient } from './client.ts'
 import { createInformer } from './informer.ts'
 import type { Informer, InformerOptions } from './informer.ts'
 import { ownerReference } from './metadata.ts'
+import { resource } from './objects.ts'
 import type { Resource, Sent } from './objects.ts'
 import { ConfigMaps } from './resources.ts'
 
@@ -64,6 +65,18 @@ test('it tells what is there, then each change, and what an object was when it w
   await eventually('the deletion is told', () => told.includes('deleted early'))
   assert.deepEqual(told, ['added early', 'updated early', 'deleted early'])
   assert.deepEqual(late, ['added early hello', 'updated early changed', 'deleted early changed'])
+})
+
+test('who waits for it to be complete is let go, also when the signal came before', async (t) => {
+  const Gadgets = resource('test.wmoc.online/v1alpha1', 'Gadget', 'gadgets')
+  const informer = createInformer({ client: direct, kind: Gadgets, log: quiet })
+  informer.start()
+  t.after(() => Promise.all([informer.stop(), informer.stop()]))
+  const giving = new AbortController()
+  const waiting = assert.rejects(informer.whenSynced(giving.signal), /given up/)
+  giving.abort(new Error('given up'))
+  await waiting
+  await assert.rejects(informer.whenSynced(giving.signal), /given up/)
 })
 
 test('it finds what an object owns', async (t) => {

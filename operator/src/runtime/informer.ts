@@ -130,6 +130,7 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
     isSynced: () => synced.size === scopes.length,
     whenSynced(until) {
       if (synced.size === scopes.length) return Promise.resolve()
+      if (until?.aborted === true) return Promise.reject(until.reason as Error)
       return new Promise((resolve, reject) => {
         const end = () => {
           waiters.delete(end)

@@ -47,6 +47,8 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
   const stopping = new AbortController()
   /** Until when we may act, monotonic ms. */
   let leadsUntil = 0
+  /** Whether the lease may be ours: a write may be done though its answer never came. */
+  let mayHold = false
   let running: Promise<void> = Promise.resolve()
   /** What we saw last, and when it was new to us. */
   let seen: { readonly version: string; readonly at: number } | null = null
@@ -72,15 +74,21 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
     return Math.max(0, seen.at + leaseDurationSeconds * 1_000 - performance.now())
   }
 
-  /** Takes or renews the lease; answers how long to wait where another holds it. Throws where the server can't be asked. */
+  /**
+   * Takes or renews the lease; answers how long to wait where another holds it. Throws where the server can't be asked.
+   * A write that is under way is not given up at a stop: nobody could tell then whether the lease is ours.
+   */
   async function tryOnce(
     signal: AbortSignal,
+    deadline?: AbortSignal,
   ): Promise<{ readonly isOurs: boolean; readonly heldMs: number }> {
-    const bound = client.bind(signal)
-    const current = await bound.get(Leases, ref)
+    const current = await client.bind(signal).get(Leases, ref)
+    signal.throwIfAborted()
+    const bound = deadline === undefined ? client : client.bind(deadline)
     const heldMs = current === null ? 0 : heldForMs(current)
     if (heldMs > 0) return { isOurs: false, heldMs }
     const sentAt = performance.now()
+    mayHold = true
     try {
       if (current === null) {
         await bound.create(Leases, { metadata: { ...ref }, spec: spec(null) } as Sent<Lease>)
@@ -126,7 +134,7 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
       if (leftMs <= 0) return
       const deadline = AbortSignal.timeout(leftMs)
       try {
-        const { isOurs, heldMs } = await tryOnce(AbortSignal.any([signal, deadline]))
+        const { isOurs, heldMs } = await tryOnce(AbortSignal.any([signal, deadline]), deadline)
         if (!isOurs && heldMs > 0) return
       } catch (error) {
         if (!signal.aborted) log.warn('cluster', 'could not renew the lease', { lease: ref.name, error })
@@ -159,7 +167,7 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
       log.warn('cluster', 'leads no more', { lease: ref.name, identity })
       await pause(jittered(renewMs), signal)
     }
-    if (performance.now() < leadsUntil) await release()
+    if (mayHold) await release()
     leadsUntil = 0
   }
 
