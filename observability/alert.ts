@@ -51,7 +51,10 @@ export interface AlertOverrides {
   readonly severity?: Severity
   readonly for?: string
   readonly threshold?: number
-  /** Label matchers put into every selector, such as `namespace="shop"`. */
+  /**
+   * Label matchers put into every selector, such as `namespace="shop"`. Of what the operator tells of objects, the namespace
+   * is theirs: it may live in another itself.
+   */
   readonly matchers?: readonly string[]
   /** Where runbooks are, with the slash at its end. */
   readonly runbookBaseUrl?: string
@@ -81,7 +84,8 @@ export function alertingRule(alert: Alert, overrides: AlertOverrides = {}): Aler
     alert: name,
     expr: alert.expr({
       threshold: overrides.threshold ?? alert.threshold,
-      select: (metric, ...matchers) => selector(metric, [...matchers, ...scope]),
+      select: (metric, ...matchers) =>
+        selector(metric, [...matchers, ...scope.map(metric === OBJECTS ? ofObject : String)]),
     }),
     for: overrides.for ?? alert.for,
     labels: { severity: overrides.severity ?? alert.severity },
@@ -92,6 +96,10 @@ export function alertingRule(alert: Alert, overrides: AlertOverrides = {}): Aler
     },
   }
 }
+
+const OBJECTS = 'wmoc_operator_object_conditions'
+
+const ofObject = (matcher: string) => matcher.replace(/^namespace\b/, 'object_namespace')
 
 function selector(metric: string, matchers: readonly string[]): string {
   return matchers.length === 0 ? metric : `${metric}{${matchers.join(',')}}`

@@ -88,6 +88,7 @@ test('an object is brought to what it says, and kept there', async (t) => {
     /^wmoc_operator_api_requests_total\{verb="apply",code="200"\} \d+$/m,
     /^wmoc_operator_queue_depth\{kind="Widget"\} \d+$/m,
     /^wmoc_operator_informer_objects\{kind="Widget"\} 1$/m,
+    /^wmoc_operator_object_conditions\{kind="Widget",type="Ready",status="True",reason="Written",object_namespace="",object=""\} 1$/m,
     /^wmoc_operator_leader 1$/m,
   ]) {
     assert.match(metrics, line)

@@ -41,6 +41,8 @@ export interface Watch<O = unknown> {
 export interface ControllerDefinition<T = unknown> {
   /** The root kind. */
   readonly kind: Resource<T>
+  /** Whether metrics tell the conditions of each object by its name: for kinds of which a cluster has few. */
+  readonly isFew?: boolean
   /** Kinds whose objects have a root object as their controller. */
   readonly owns?: readonly Resource[]
   readonly watches?: readonly Watch[]

@@ -6,6 +6,8 @@ import type { Logger } from '@wmoc/platform/log'
 import type { KubeClient } from './client.ts'
 import type { ControllerDefinition, ReconcileContext, Watch } from './controller.ts'
 import type { EventRecorder } from './events.ts'
+import { conditionCounts } from './condition-counts.ts'
+import type { Sample } from './condition-counts.ts'
 import { createInformer } from './informer.ts'
 import type { Cache, Change, Informer } from './informer.ts'
 import { canonical, controllerOf } from './metadata.ts'
@@ -122,6 +124,7 @@ export function createManager(options: ManagerOptions): Manager {
       depth: () => queue?.depth() ?? 0,
       failing: () =>
         queue === null ? 0 : root.list().filter((object) => queue!.failures(keyOf(object)) > 0).length,
+      conditions: () => conditionCounts(kind, root.list(), definition.isFew ?? false),
       isSynced: () => [...caches.values()].every((cache) => (cache as Informer<unknown>).isSynced()),
       async lead(signal: AbortSignal): Promise<void> {
         for (const cache of caches.values()) await (cache as Informer<unknown>).whenSynced(signal)
@@ -137,16 +140,25 @@ export function createManager(options: ManagerOptions): Manager {
     }
   }
 
-  collect(metrics.depth, () => runners.map((runner) => [runner.kind.kind, runner.depth()]))
-  collect(metrics.failing, () => runners.map((runner) => [runner.kind.kind, runner.failing()]))
+  const byKind = (read: (runner: (typeof runners)[number]) => number) => () =>
+    runners.map((runner): Sample => [{ kind: runner.kind.kind }, read(runner)])
+  collect(
+    metrics.depth,
+    byKind((runner) => runner.depth()),
+  )
+  collect(
+    metrics.failing,
+    byKind((runner) => runner.failing()),
+  )
+  collect(metrics.conditions, () => runners.flatMap((runner) => runner.conditions()))
   collect(metrics.objects, () => {
     const counts = new Map<string, number>()
     for (const { kind, informer } of informers.values()) {
       counts.set(kind.kind, (counts.get(kind.kind) ?? 0) + informer.list().length)
     }
-    return [...counts]
+    return [...counts].map(([kind, count]): Sample => [{ kind }, count])
   })
-  collect(metrics.leader, () => [[null, options.isLeader() ? 1 : 0]])
+  collect(metrics.leader, () => [[{}, options.isLeader() ? 1 : 0]])
 
   return {
     start() {
@@ -196,17 +208,17 @@ function whenAborted(signal: AbortSignal): Promise<void> {
 }
 
 interface Settable {
-  set(labels: Record<string, string>, value: number): void
+  set(labels: Sample[0], value: number): void
   reset(): void
 }
 
 /** Reads a gauge's values when it is scraped. */
-function collect(gauge: unknown, read: () => readonly (readonly [string | null, number])[]): void {
+function collect(gauge: unknown, read: () => readonly Sample[]): void {
   const settable = gauge as Settable
   Object.assign(settable, {
     collect() {
       settable.reset()
-      for (const [kind, value] of read()) settable.set(kind === null ? {} : { kind }, value)
+      for (const [labels, value] of read()) settable.set(labels, value)
     },
   })
 }

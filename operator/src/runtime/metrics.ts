@@ -35,6 +35,11 @@ export function createRuntimeMetrics(metrics: Metrics) {
     failing: gauge('wmoc_operator_failing_objects', 'Objects whose last reconciliation failed, by kind.', [
       'kind',
     ]),
+    conditions: gauge(
+      'wmoc_operator_object_conditions',
+      'Objects by kind, condition, status and documented reason; by name where a kind has few of them.',
+      ['kind', 'type', 'status', 'reason', 'object_namespace', 'object'],
+    ),
     leader: metrics.gauge('wmoc_operator_leader', 'Whether this process holds the lease.'),
   }
 }

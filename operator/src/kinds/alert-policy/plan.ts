@@ -53,7 +53,7 @@ function presetRule(preset: Preset, matchers: readonly string[], runbookBaseUrl:
     })
   const everywhere = rule([])
   // The operator may live in a namespace of its own.
-  return everywhere.expr.includes('wmoc_operator_') ? everywhere : rule(matchers)
+  return /wmoc_operator_(?!object_)/.test(everywhere.expr) ? everywhere : rule(matchers)
 }
 
 function ownRule(rule: OwnRule): AlertingRule {

@@ -184,6 +184,7 @@ export function createTunnelGatewayController(
   }
   return {
     kind: TunnelGateways,
+    isFew: true,
     watches: [
       ...[StatefulSets, Services, ServiceAccounts, PodDisruptionBudgets, NetworkPolicies].map((kind) => ({
         kind,
