@@ -73,6 +73,11 @@ suite('the portal', () => {
     assert.equal((await ask('GET /', 'Sec-Fetch-Dest: document')).body.toString(), PAGE)
   })
 
+  test('the way to a device’s page is the portal, whatever the device calls its files', async () => {
+    for (const path of ['/open/x/index.html', '/open/x/a.css?b=c.js', '/shared/x'])
+      assert.equal((await ask(`GET ${path}`, 'Sec-Fetch-Dest: document')).body.toString(), PAGE)
+  })
+
   test('hashed files are kept for ever, the page is asked for each time', async () => {
     assert.equal(
       (await ask('GET /assets/a-1.js')).header('cache-control'),

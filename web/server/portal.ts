@@ -13,6 +13,9 @@ export const PORTAL_HEADERS: Readonly<Record<string, string>> = headers
 /** Paths of other processes and of operators. One that gets here was sent wrong, and the page would hide it. */
 const NO_PAGE = /^\/(?:api|assets|c|debug|healthz|internal|metrics|readyz|status|tunnel)(?:\/|$)/
 
+/** Around a device's page, which may well be called `/setup.html`. */
+const DEVICE_PAGE = /^\/open\//
+
 /**
  * A handler for what is in `folder` now: kept in memory, so that building the portal anew disturbs nobody. Paths are looked up, never resolved, so nothing outside can be reached; a path
  * without a file name gets the page, which routes by itself. `extra` headers go on every answer. A range is answered with the whole.
@@ -33,7 +36,9 @@ export function createPortal(
       return void response.end(request.method === 'HEAD' ? undefined : STRAYED_PAGE)
     }
     const path = request.url!.split('?', 1)[0]!
-    const isPage = path.startsWith('/') && !/\.[a-z0-9]+$/i.test(path) && !NO_PAGE.test(path)
+    const isPage =
+      DEVICE_PAGE.test(path) ||
+      (path.startsWith('/') && !/\.[a-z0-9]+$/i.test(path) && !NO_PAGE.test(path))
     const file = files.get(path) ?? (isPage ? index : undefined)
     if (!file) return refuse(response, appError('not_found'), extra)
     const { form, coding } = choose(file, request.headers['accept-encoding'])

@@ -1,9 +1,12 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import {
+  accountTexts,
   activateTexts,
   controllerTexts,
+  devicePageTexts,
   listTexts,
   notificationsTexts,
+  sharingTexts,
   withTexts,
 } from '#src/i18n/use-i18n.ts'
 import { useSession } from '#src/session/use-session.ts'
@@ -92,7 +95,8 @@ const signedIn: RouteRecordRaw[] = [
   },
   {
     path: 'controllers/:id',
-    component: () => withTexts(controllerTexts, import('#src/controller/ControllerPage.vue')),
+    component: () =>
+      withTexts(sharingTexts, withTexts(controllerTexts, import('#src/controller/ControllerPage.vue'))),
     props: true,
     meta: { title: 'controller.title' },
     children: controllerTabs.map((tab) => ({ ...tab, props: true }) as RouteRecordRaw),
@@ -106,8 +110,33 @@ const signedIn: RouteRecordRaw[] = [
   {
     path: 'account',
     name: 'account',
-    component: () => import('#src/account/AccountPage.vue'),
+    component: () => withTexts(accountTexts, import('#src/account/AccountPage.vue')),
     meta: { title: 'account.title' },
+  },
+]
+
+/** Around devices' own pages: the portal's frame, and no more of the portal. */
+const devicePages: RouteRecordRaw[] = [
+  // The gateway sends browsers here that open `/c/{id}/…`; the address goes back to what it was.
+  { path: '/open/:rest(.*)*', redirect: (to) => to.fullPath.replace(/^\/open\//, '/c/') },
+  {
+    path: '/c/:id([0-9a-f-]{36})/:path(.*)*',
+    name: 'device-page',
+    component: () =>
+      withTexts(
+        sharingTexts,
+        withTexts(controllerTexts, withTexts(devicePageTexts, import('#src/device-page/DevicePage.vue'))),
+      ),
+    props: ({ params }) => ({ id: params['id'] }),
+    meta: { title: 'devicePage.title' },
+  },
+  {
+    path: '/shared/:id([0-9a-f-]{36})',
+    name: 'shared-page',
+    component: () =>
+      withTexts(sharingTexts, withTexts(devicePageTexts, import('#src/device-page/SharedPage.vue'))),
+    props: true,
+    meta: { public: true, title: 'devicePage.shared' },
   },
 ]
 
@@ -128,6 +157,7 @@ export const router = createRouter({
       component: () => import('#src/dev-mail/DevMailPage.vue'),
       meta: { public: true, title: 'devMail.title' },
     },
+    ...devicePages,
     { path: '/', component: () => import('#src/shell/AppShell.vue'), children: signedIn },
     {
       path: '/:path(.*)*',

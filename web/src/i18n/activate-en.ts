@@ -1,5 +1,30 @@
 /** What only adding a controller says, loaded with its page. */
 export const activateEn = {
+  steps: {
+    title: 'Waiting for the controller',
+    text: 'This page goes on by itself.',
+    doneTitle: 'It is there',
+    doneText: 'The controller is yours and online.',
+    found: 'Device found',
+    confirmed: 'Confirmed by you',
+    tunnel: 'Tunnel is up',
+    registered: 'Registered',
+    state: { done: 'done', now: 'in progress', next: 'to come' },
+    open: 'Open the controller',
+    another: 'Add another',
+  },
+  claim: {
+    title: 'Is this your controller?',
+    text: 'Compare it with the device before you. Whoever confirms becomes its owner.',
+    code: 'Code',
+    model: 'Model',
+    mac: 'End of MAC',
+    expires: 'Code runs out',
+    sameAddress: 'The device is in the same network as you.',
+    otherAddress: 'The device is in another network than you. Confirm only if you know why.',
+    action: 'Yes, add it',
+    notMine: 'No, it is not mine',
+  },
   scan: {
     title: 'Scan the code',
     text: 'Hold the device’s QR code before the camera.',

@@ -3,10 +3,14 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { ERRORS } from '@wmoc/platform/errors'
+import { accountEn } from './account-en.ts'
+import { accountRu } from './account-ru.ts'
 import { activateEn } from './activate-en.ts'
 import { activateRu } from './activate-ru.ts'
 import { controllerEn } from './controller-en.ts'
 import { controllerRu } from './controller-ru.ts'
+import { devicePageEn } from './device-page-en.ts'
+import { devicePageRu } from './device-page-ru.ts'
 import { en } from './en.ts'
 import { listEn } from './list-en.ts'
 import { listRu } from './list-ru.ts'
@@ -14,6 +18,8 @@ import { notificationsEn } from './notifications-en.ts'
 import { notificationsRu } from './notifications-ru.ts'
 import { pluralRu } from './plural-ru.ts'
 import { ru } from './ru.ts'
+import { sharingEn } from './sharing-en.ts'
+import { sharingRu } from './sharing-ru.ts'
 
 type Tree = { readonly [key: string]: string | Tree }
 
@@ -31,6 +37,9 @@ const english = new Map([
   ...flat(notificationsEn),
   ...flat(activateEn),
   ...flat(controllerEn),
+  ...flat(accountEn),
+  ...flat(sharingEn),
+  ...flat(devicePageEn),
 ])
 const russian = new Map([
   ...flat(ru),
@@ -38,6 +47,9 @@ const russian = new Map([
   ...flat(notificationsRu),
   ...flat(activateRu),
   ...flat(controllerRu),
+  ...flat(accountRu),
+  ...flat(sharingRu),
+  ...flat(devicePageRu),
 ])
 const names = (text: string) => new Set(text.match(/\{\w+\}/g) ?? [])
 

@@ -25,6 +25,11 @@ export const i18n = createI18n({
 type Loaders = Record<Locale, () => Promise<object>>
 const later = new Set<Loaders>()
 
+export const accountTexts: Loaders = {
+  en: async () => (await import('./account-en.ts')).accountEn,
+  ru: async () => (await import('./account-ru.ts')).accountRu,
+}
+
 export const listTexts: Loaders = {
   en: async () => (await import('./list-en.ts')).listEn,
   ru: async () => (await import('./list-ru.ts')).listRu,
@@ -38,6 +43,16 @@ export const activateTexts: Loaders = {
 export const controllerTexts: Loaders = {
   en: async () => (await import('./controller-en.ts')).controllerEn,
   ru: async () => (await import('./controller-ru.ts')).controllerRu,
+}
+
+export const sharingTexts: Loaders = {
+  en: async () => (await import('./sharing-en.ts')).sharingEn,
+  ru: async () => (await import('./sharing-ru.ts')).sharingRu,
+}
+
+export const devicePageTexts: Loaders = {
+  en: async () => (await import('./device-page-en.ts')).devicePageEn,
+  ru: async () => (await import('./device-page-ru.ts')).devicePageRu,
 }
 
 export const notificationsTexts: Loaders = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { duration, jsonLine, percent, relativeTime, shortNumber } from './format.ts'
+import { bytes, duration, jsonLine, percent, relativeTime, shortNumber } from './format.ts'
 
 const NOW = Date.UTC(2026, 0, 10)
 
@@ -30,4 +30,11 @@ test('numbers and JSON stay short', () => {
   assert.equal(shortNumber(21.456789, 'en'), '21.46')
   assert.equal(jsonLine({ a: 1 }), '{"a":1}')
   assert.equal(jsonLine('x'.repeat(200), 10), `${'x'.repeat(9)}…`)
+})
+
+test('amounts of data have a unit that fits', () => {
+  assert.equal(bytes(0, 'en'), '0 bytes')
+  assert.equal(bytes(999, 'en'), '999 bytes')
+  assert.equal(bytes(12_345, 'en'), '12.3 kB')
+  assert.equal(bytes(7_000_000_000, 'en'), '7 GB')
 })

@@ -52,6 +52,19 @@ export function shortNumber(value: number, locale: string): string {
   )
 }
 
+const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
+
+/** An amount of data in thousands of the unit before: "12.3 kB". */
+export function bytes(count: number, locale: string): string {
+  const step = Math.min(BYTE_UNITS.length - 1, count < 1 ? 0 : Math.floor(Math.log10(count) / 3))
+  return new Intl.NumberFormat(locale, {
+    style: 'unit',
+    unit: BYTE_UNITS[step],
+    unitDisplay: step === 0 ? 'long' : 'short',
+    maximumSignificantDigits: 3,
+  }).format(count / 1_000 ** step)
+}
+
 /** 0 … 1 as a percentage; 99.96 % is never shown as 100 %. */
 export function percent(share: number, locale: string): string {
   const rounded = share < 1 ? Math.min(share, 0.999) : 1

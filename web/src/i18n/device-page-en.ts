@@ -1,0 +1,25 @@
+/** What stands around a device's own page. */
+export const devicePageEn = {
+  devicePage: {
+    title: 'Device page',
+    shared: 'A shared controller',
+    back: 'Back to the controller',
+    menu: 'More',
+    reload: 'Load the page anew',
+    fullScreen: 'Full screen',
+    leaveFullScreen: 'Leave full screen',
+    frame: 'Page of {name}',
+    logsText: 'What the controller says right now.',
+    offline: 'The controller is offline.',
+    lastSeen: 'Last seen',
+    comesBack: 'Its page comes back by itself.',
+    queued: 'No commands wait | One command waits | {count} commands wait',
+    refused: 'This page is not yours to see',
+    failed: 'The page could not be opened',
+    linkOver: 'This link works no more',
+    linkOverText: 'It has run out or was withdrawn. Ask whoever gave it to you for a new one.',
+    linkIncomplete: 'This link is not whole',
+    linkIncompleteText: 'Open it once more from where you got it: its last part is missing.',
+    toPortal: 'To the portal',
+  },
+}

@@ -1,0 +1,36 @@
+/** What sharing says, loaded with the pages that share. */
+export const sharingEn = {
+  sharing: {
+    action: 'Share',
+    title: 'Share {name}',
+    text: 'People look at it with their own account; guests open its page by a link.',
+    people: 'People',
+    peopleText:
+      'They get a mail. Whoever has no account yet sees it once they have made one with this e-mail.',
+    email: 'E-mail',
+    emailPlaceholder: "name{'@'}example.com",
+    invite: 'Share',
+    since: 'Shared',
+    end: 'End sharing',
+    endFor: 'End sharing with {email}',
+    endTitle: 'End sharing with {email}?',
+    endText: 'What they have open of this controller closes at once.',
+    links: 'Links for guests',
+    linksText: 'Whoever has the link opens the page of this one controller, without an account.',
+    scopeLabel: 'Guests may',
+    scope: { view: 'Only look', use: 'Use the page' },
+    scopeText: {
+      view: 'Pages load; nothing can be sent to the device, also no live connections of the page.',
+      use: 'Everything the page can do: switches, forms, settings of the device.',
+    },
+    ttlLabel: 'Good for',
+    ttl: { hour: '1 hour', day: '1 day', week: '7 days', month: '30 days' },
+    makeLink: 'Make a link',
+    shownOnce: 'Copy it now: it is shown only this once.',
+    ends: 'ends',
+    made: 'Made',
+    withdraw: 'Withdraw',
+    withdrawTitle: 'Withdraw this link?',
+    withdrawText: 'It stops working, and pages that are open by it close at once.',
+  },
+}
