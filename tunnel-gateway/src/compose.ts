@@ -46,7 +46,9 @@ import { createGatewayMetrics } from './gateway-metrics.ts'
 import { createPeerMetrics } from './peer/metrics.ts'
 import { createPeers } from './peer/peers.ts'
 import type { Peers } from './peer/peers.ts'
+import { composeFrames } from './page/capability/compose.ts'
 import { composePages } from './page/compose.ts'
+import type { PageDeps } from './page/compose.ts'
 import { createPressure } from './pressure.ts'
 import { createQuietCollection } from './quiet-collection.ts'
 import { createPublicServer } from './server.ts'
@@ -238,7 +240,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   })
   const deviceDomain = config.DEVICE_DOMAIN
   const cookieKey = config.PAGE_COOKIE_KEY
-  const pages = composePages({
+  const pageDeps: PageDeps = {
     config,
     store,
     controlPlane,
@@ -249,7 +251,9 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     portalOrigin,
     scheme,
     lastSeenAt: connections.lastSeenAt,
-  })
+  }
+  const parts = composePages(pageDeps)
+  const frames = composeFrames({ ...pageDeps, gatekeeper, bodies, metrics })
   const users = createUserListener({
     portalOrigin,
     deviceDomain,
@@ -268,7 +272,9 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     }),
     jars: createCookieJars(store),
     proxy,
-    layers: pages.layers,
+    parts,
+    frames,
+    frameRefused: (reason) => metrics.pageRefusals.inc({ reason }),
     tracing,
     log,
   })
@@ -296,8 +302,9 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     claims,
     commands,
     reporter,
-    pageRevoked: () => undefined,
-    signInsChanged: pages.signInsChanged,
+    pageRevoked: frames.pageRevoked,
+    isGoodPage: frames.isGoodPage,
+    signInsChanged: parts.signInsChanged,
     log,
   })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })

@@ -93,8 +93,16 @@ export const config = defineConfig({
     },
     PAGE_COOKIE_KEY: {
       schema: secret,
-      description: 'Key that signs cookies of device origins',
+      description: 'Key that signs cookies of device origins and addresses of pages in frames',
       secret: true,
+    },
+    PAGE_TTL_MS: {
+      schema: z.coerce.number().int().min(500).default(900_000),
+      description: 'How long a page in the portal’s frame stays open when the portal does not renew it',
+    },
+    PAGE_MAX_AGE_MS: {
+      schema: z.coerce.number().int().min(500).default(43_200_000),
+      description: 'After this it has to be opened again, however often it was renewed',
     },
     PUBLIC_URL: {
       schema: origin.default('http://localhost:8080'),

@@ -65,6 +65,16 @@ export function createGatewayMetrics(metrics: Metrics) {
       'Responses that broke the header policy.',
       ['reason'],
     ),
+    pagesOpened: metrics.counter(
+      'wmoc_gateway_pages_opened_total',
+      'Pages that the portal opened: on an origin of their own, in a frame, in a frame for a guest.',
+      ['kind'],
+    ),
+    pageRefusals: metrics.counter(
+      'wmoc_gateway_page_refusals_total',
+      'Requests below a frame’s address that were refused, by reason.',
+      ['reason'],
+    ),
     /** Ties the gauges to what they read. */
     watch(readings: Readings): void {
       const gauge = (name: string, help: string, read: () => number) => {

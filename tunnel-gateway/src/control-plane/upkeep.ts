@@ -8,12 +8,16 @@ import type { Hub } from '#src/core/hub.ts'
 import type { Claims } from '#src/device/claims.ts'
 import type { Reporter } from '#src/device/reporter.ts'
 import type { Tunnel } from '#src/device/tunnel.ts'
+import type { Capability } from '#src/page/capability/codec.ts'
+import type { LiveEntry } from '#src/user/live.ts'
 import type { Proxy } from '#src/user/proxy.ts'
 import type { CommandTaker } from './commands.ts'
 import type { Directory } from './directory.ts'
 import type { NoticeHandlers } from './notices.ts'
 
 const SWEEP_MS = 60_000
+/** Pages in frames expire by themselves. */
+const PAGES_MS = 5_000
 const BATCH = 500
 
 export interface Upkeep {
@@ -29,14 +33,16 @@ export function createUpkeep(options: {
   claims: Claims
   commands: CommandTaker
   reporter: Reporter
-  /** A page was closed for good on some shard. */
+  /** Whether a page in a frame may go on. */
+  isGoodPage(page: Capability, needs: LiveEntry['needs']): Promise<boolean>
+  /** It was closed for good on some shard. */
   pageRevoked(page: string): void
   /** Of this person, of this controller; null: of all. */
   signInsChanged(userId: string | null, controllerId: string | null): void
   log: Logger
 }): Upkeep {
   const { directory, hub, proxy, claims, commands, reporter, log } = options
-  let timer: NodeJS.Timeout | null = null
+  let timers: NodeJS.Timeout[] = []
 
   function revoke(controllerId: string, reason: CloseReason = CLOSE.revoked): void {
     hub.get(controllerId)?.close(reason)
@@ -61,20 +67,26 @@ export function createUpkeep(options: {
 
   async function reread(controllerId: string): Promise<void> {
     directory.forgetController(controllerId)
+    await recheckPages()
     if (hub.get(controllerId) === undefined) return
     const record = await directory.refresh(controllerId)
     if (record === null) revoke(controllerId)
     else apply(record)
   }
 
+  /** Ends what pages in frames have under way, once these have expired or lost what they rest on. */
+  async function recheckPages(): Promise<void> {
+    for (const entry of proxy.live) {
+      const { capability } = entry.principal
+      if (capability !== undefined && !(await options.isGoodPage(capability, entry.needs))) entry.revoke()
+    }
+  }
+
   /** Ends the requests of people who may not send them any more. */
   async function recheck(): Promise<void> {
+    await recheckPages()
     for (const entry of proxy.live) {
-      const { linkId } = entry.principal
-      if (linkId !== undefined) {
-        if (!(await directory.isLinkAlive(linkId))) entry.revoke()
-        continue
-      }
+      if (entry.principal.page !== undefined) continue
       const role = await directory.role(entry.principal.userId, entry.controllerId)
       if (role === null || !mayRequest(role, entry.needs)) entry.revoke()
     }
@@ -137,11 +149,13 @@ export function createUpkeep(options: {
       claim_confirmed: ({ claimId }) => claims.confirmed(claimId),
     },
     start() {
-      timer = setInterval(() => quietly(sweep()), SWEEP_MS)
-      timer.unref()
+      timers = [
+        setInterval(() => quietly(sweep()), SWEEP_MS).unref(),
+        setInterval(() => quietly(recheckPages()), PAGES_MS).unref(),
+      ]
     },
     stop() {
-      if (timer !== null) clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
     },
   }
 }

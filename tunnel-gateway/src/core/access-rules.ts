@@ -35,9 +35,20 @@ export function isSameOrigin(hints: BrowserHints, ownOrigin: string): boolean {
   return isReading(hints.method)
 }
 
+/**
+ * The browser would show the answer as a document of its own, with the address for everybody to see. A browser that does
+ * not say what it wants is taken to, where it asks for a page.
+ */
+export function opensDocument(hints: BrowserHints): boolean {
+  if (hints.fetchDest !== undefined) return hints.fetchDest === 'document'
+  return hints.fetchMode === undefined && isReading(hints.method) && ACCEPTS_HTML.test(hints.accept ?? '')
+}
+
+const ACCEPTS_HTML = /(?:^|,)\s*text\/html\b/i
+
 /** A person opens a page, rather than a script fetching something. */
 export function isNavigation(hints: BrowserHints): boolean {
   if (hints.method !== 'GET' && hints.method !== 'HEAD') return false
   if (hints.fetchMode !== undefined) return hints.fetchMode === 'navigate'
-  return /(?:^|,)\s*text\/html\b/i.test(hints.accept ?? '')
+  return ACCEPTS_HTML.test(hints.accept ?? '')
 }

@@ -3,52 +3,46 @@
  * means nothing, or something else, in the user's browser.
  */
 
-export interface DeviceAddress {
-  /** Addresses and names that the device told of itself, lower case, with or without port; may be empty. */
-  readonly ownHosts: readonly string[]
-  /** `https://host` of the surface, without a slash at the end. */
-  readonly publicOrigin: string
-  /** `/c/{id}` where the device does not own the whole origin, else empty. */
-  readonly prefix: string
-}
+import { mapAddress, pageBase } from '#src/page/shim/addresses.ts'
+import type { PagePlace } from '#src/page/shim/addresses.ts'
 
 /** The reference as the user's browser may follow it; null where it leads somewhere that it must not. */
-export function rewriteReference(reference: string, device: DeviceAddress): string | null {
+export function rewriteReference(reference: string, place: PagePlace): string | null {
   const text = reference.trim()
   if (text === '') return text
   const absolute = /^(?:(https?):)?[/\\]{2}([^/\\?#]*)(.*)$/is.exec(text)
-  if (absolute !== null) return rewriteAbsolute(text, absolute[2]!.toLowerCase(), absolute[3]!, device)
+  if (absolute !== null) return rewriteAbsolute(text, absolute[2]!.toLowerCase(), absolute[3]!, place)
   // Any other scheme, `javascript:` above all, has no business in these headers.
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return null
-  return /^[/\\]/.test(text) ? device.prefix + text : text
+  return mapAddress(text, place) ?? text
 }
 
-function rewriteAbsolute(
-  text: string,
-  authority: string,
-  rest: string,
-  device: DeviceAddress,
-): string | null {
+function rewriteAbsolute(text: string, authority: string, rest: string, place: PagePlace): string | null {
   const at = authority.lastIndexOf('@')
   const hostAndPort = at < 0 ? authority : authority.slice(at + 1)
   const host = withoutPort(hostAndPort)
   const path = /^[/\\]/.test(rest) ? rest : `/${rest}`
-  if (`//${hostAndPort}` === device.publicOrigin.slice(device.publicOrigin.indexOf(':') + 1)) {
-    return path.startsWith(`${device.prefix}/`) ? path : device.prefix + path
-  }
-  if (device.ownHosts.includes(hostAndPort) || device.ownHosts.includes(host)) return device.prefix + path
+  // The page's own host at another port: the device's port, where it has such a one, else another server.
+  const isElsewhere = hostAndPort !== place.pageHost && host === withoutPort(place.pageHost)
+  const isOffered = place.ports.some((port) => hostAndPort === `${host}:${port}`)
+  const mapped = isElsewhere && !isOffered ? null : mapAddress(text, place)
+  if (mapped !== null) return mapped
+  // Of the page's own public address, and mapped already.
+  if (hostAndPort === place.pageHost) return path
   if (!isPrivateHost(host)) return at < 0 ? text : null
   // A device that told no address of its own can only mean itself; else the address is somebody else's.
-  return device.ownHosts.length === 0 ? device.prefix + path : null
+  return place.hosts.length === 0
+    ? (mapAddress(text, { ...place, hosts: [host] }) ?? pageBase(place) + path)
+    : null
 }
 
 /** `Refresh: 5; url=/next`; the rewritten value, or null where its address is refused. */
-export function rewriteRefresh(value: string, device: DeviceAddress): string | null {
+export function rewriteRefresh(value: string, place: PagePlace): string | null {
   const match = /^\s*(\d{1,9}(?:\.\d{0,9})?)\s*(?:[;,]\s*(?:url\s*=\s*)?(.*))?$/is.exec(value)
   if (match === null) return null
   const target = match[2]?.trim().replaceAll(/^["']|["']$/g, '')
   if (target === undefined || target === '') return match[1]!
-  const reference = rewriteReference(target, device)
+  const reference = rewriteReference(target, place)
   return reference === null ? null : `${match[1]!}; url=${reference}`
 }
 

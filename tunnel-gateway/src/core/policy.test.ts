@@ -1,17 +1,25 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
+import type { PagePlace } from '#src/page/shim/addresses.ts'
 import { isNavigation, isSameOrigin, mayRequest } from './access-rules.ts'
 import { cookiesFor, deviceCookies, ownOriginSetCookies, readCookie, updateJar } from './cookie-rules.ts'
 import { BAD_VALUE, HEADER_NAME } from './header-names.ts'
 import { isPrivateHost, rewriteReference, rewriteRefresh } from './location-rewrite.ts'
 import { PAGE_COOKIE_TTL_MS, readPageCookie, writePageCookie } from './page-cookie.ts'
 import { buildRequestHead } from './request-headers.ts'
-import { isReserved, parseControllerTarget, samePagePath } from './request-path.ts'
+import { isReserved, parseControllerTarget, parseOwnOriginTarget, samePagePath } from './request-path.ts'
 import { buildResponseHead } from './response-head.ts'
 
 const ID = '0192f3a4-5b6c-7d8e-9f00-112233445566'
-const device = { ownHosts: ['192.168.1.50'], publicOrigin: 'https://a.devices.example', prefix: '' }
+const place: PagePlace = {
+  hosts: ['192.168.1.50'],
+  pageHost: 'a.devices.example',
+  prefix: '',
+  publicPrefix: '',
+  port: null,
+  ports: [],
+}
 const head = (rawHeaders: string[], changes = {}) =>
   buildRequestHead(rawHeaders, {
     method: 'GET',
@@ -20,6 +28,7 @@ const head = (rawHeaders: string[], changes = {}) =>
     scheme: 'https',
     host: 'a.devices.example',
     prefix: '',
+    port: null,
     cookie: '',
     authorization: null,
     mayAuthorise: false,
@@ -51,6 +60,70 @@ suite('request paths', () => {
     ]) {
       assert.equal(parseControllerTarget(target).kind, 'unknown', target)
     }
+  })
+
+  test('P7: capability and port of an address are read apart, and nothing else passes for them', () => {
+    const cases: [string, string | null, number | null, string][] = [
+      [`/c/${ID}~cap_-9/a?b`, 'cap_-9', null, '/a?b'],
+      [`/c/${ID}~cap~81/`, 'cap', 81, '/'],
+      [`/c/${ID}~cap~65535//a`, 'cap', 65_535, '//a'],
+    ]
+    for (const [target, capability, port, path] of cases) {
+      const prefix = `/c/${ID}${capability === null ? '' : `~${capability}`}`
+      const expected = { kind: 'device', controllerId: ID, capability, port, prefix, path }
+      assert.deepEqual(parseControllerTarget(target), expected, target)
+    }
+    assert.deepEqual(parseControllerTarget(`/c/${ID}~cap~81?a`), {
+      kind: 'redirect',
+      location: `/c/${ID}~cap~81/?a`,
+    })
+    const malformed = [
+      '~',
+      '~/',
+      '~~81',
+      '~cap~',
+      '~cap~0',
+      '~cap~081',
+      '~cap~65536',
+      '~cap~81~',
+      '~c.p',
+      '~c%61p',
+    ]
+    for (const rest of [...malformed, `~${'a'.repeat(101)}`])
+      assert.equal(parseControllerTarget(`/c/${ID}${rest}/`).kind, 'unknown', rest)
+    assert.equal(parseControllerTarget(`/c/${ID}~cap/_wmoc/shim.js`).kind, 'reserved')
+    assert.equal(parseControllerTarget(`/c/${ID}~cap~81/%5fwmoc/x`).kind, 'reserved')
+  })
+
+  test('P7: on an own origin only /_wmoc/port/{port}/ leads to another port', () => {
+    const read = (target: string) => parseOwnOriginTarget(target)
+    const device = { kind: 'device', capability: null, prefix: '' }
+    assert.deepEqual(read('/_wmoc/port/81/a/../b?c'), { ...device, port: 81, path: '/a/../b?c' })
+    assert.deepEqual(read('/a?/_wmoc/port/81/'), { ...device, port: null, path: '/a?/_wmoc/port/81/' })
+    assert.deepEqual(read('/_wmoc/port/81?a'), { kind: 'redirect', location: '/_wmoc/port/81/?a' })
+    for (const target of [
+      '/_wmoc/port/0/',
+      '/_wmoc/port/65536/',
+      '/_wmoc/port/081/',
+      '/_wmoc/port/',
+      '/_wmoc/port/81x/',
+      '/_wmoc/port/81/_wmoc/port/82/',
+      '/_wmoc/port/81/%5Fwmoc/x',
+      '//_wmoc/port/81/',
+      '/x/_wmoc/port/81/',
+    ])
+      assert.equal(read(target).kind, 'reserved', target)
+    const noise = fc.array(
+      fc.constantFrom('/', '.', '..', '%2f', '%2e', '~', ';', '\\', '?', 'a', '81', '_wmoc', 'port'),
+    )
+    fc.assert(
+      fc.property(noise, fc.integer({ min: 1, max: 65_535 }), (parts, port) => {
+        const path = `/${parts.join('')}`
+        const target = read(`/_wmoc/port/${port}${path}`)
+        assert.ok(target.kind === 'reserved' || (target.kind === 'device' && target.port === port))
+        if (target.kind === 'device') assert.equal(target.path, path)
+      }),
+    )
   })
 
   test('P7: whatever comes after the id, the device of that id gets exactly that', () => {
@@ -157,7 +230,7 @@ suite('the header diet', () => {
 })
 
 suite('the response policy', () => {
-  const context = { surface: 'own_origin', method: 'GET', device } as const
+  const context = { surface: 'own_origin', method: 'GET', place } as const
 
   test('T1: never lets through what could not be written as a header', () => {
     const anything = fc.oneof(
@@ -247,14 +320,49 @@ suite('references of devices', () => {
       ['data:text/html,x', null],
       ['https://example.com/x', 'https://example.com/x'],
     ]
-    for (const [given, expected] of cases) assert.equal(rewriteReference(given, device), expected, given)
+    for (const [given, expected] of cases) assert.equal(rewriteReference(given, place), expected, given)
   })
 
   test('a device that told no address can only mean itself by an inner one', () => {
-    const silent = { ...device, ownHosts: [], prefix: '/c/x' }
+    const silent = { ...place, hosts: [], prefix: '/c/x', publicPrefix: '/c/x' }
     assert.equal(rewriteReference('http://192.168.4.1/setup', silent), '/c/x/setup')
     assert.equal(rewriteReference('http://esp.local', silent), '/c/x/')
     assert.equal(rewriteReference('/setup', silent), '/c/x/setup')
+  })
+
+  test('a page in a frame stays in it, at whatever port of its device', () => {
+    const frame = {
+      ...place,
+      prefix: '/c/x~cap',
+      publicPrefix: '/c/x',
+      ports: [81, 8080],
+      pageHost: 'portal.example',
+    }
+    const cases: [string, string | null][] = [
+      ['/a', '/c/x~cap/a'],
+      ['a', 'a'],
+      ['//evil.example', '//evil.example'],
+      ['http://192.168.1.50/a', '/c/x~cap/a'],
+      ['http://192.168.1.50:81/a', '/c/x~cap~81/a'],
+      ['https://portal.example/a', '/c/x~cap/a'],
+      ['https://portal.example/c/x/a', '/c/x~cap/a'],
+      ['https://portal.example/c/x~cap/a', '/c/x~cap/a'],
+      ['https://portal.example/c/y/a', '/c/x~cap/c/y/a'],
+      ['http://portal.example:8080/a', '/c/x~cap~8080/a'],
+      ['/c/x/a', '/c/x~cap/a'],
+      ['http://10.0.0.1/', null],
+    ]
+    for (const [given, expected] of cases) assert.equal(rewriteReference(given, frame), expected, given)
+    assert.equal(rewriteReference('/a', { ...frame, port: 81 }), '/c/x~cap~81/a')
+    const silent = { ...frame, hosts: [] }
+    assert.equal(rewriteReference('http://10.0.0.1:81/a', silent), '/c/x~cap~81/a')
+  })
+
+  test('a page of its own origin reaches other ports of its device below /_wmoc/port', () => {
+    const own = { ...place, ports: [81] }
+    assert.equal(rewriteReference('http://192.168.1.50:81/a', own), '/_wmoc/port/81/a')
+    assert.equal(rewriteReference('/a', { ...own, port: 81 }), '/_wmoc/port/81/a')
+    assert.equal(rewriteReference('http://192.168.1.50/a', { ...own, port: 81 }), '/a')
   })
 
   test('Refresh is rewritten like Location', () => {
@@ -266,7 +374,7 @@ suite('references of devices', () => {
       ['0; url=http://10.1.1.1/', null],
       ['x', null],
     ]
-    for (const [given, expected] of cases) assert.equal(rewriteRefresh(given, device), expected, given)
+    for (const [given, expected] of cases) assert.equal(rewriteRefresh(given, place), expected, given)
   })
 
   test('inner hosts are known in every spelling', () => {

@@ -14,8 +14,10 @@ export interface RequestHeadContext {
   readonly scheme: 'http' | 'https'
   /** Host the user asked for. */
   readonly host: string
-  /** `/c/{id}` where the device does not own the whole origin. */
+  /** `/c/{id}` where the device does not own the whole origin; empty: none is told. */
   readonly prefix: string
+  /** The device's port that is meant; null: the one of its page. */
+  readonly port: number | null
   /** Cookies that belong to the device: from its own origin, or from the jar. */
   readonly cookie: string
   /** `Authorization` that the device gets instead of the request's; null: none. */
@@ -46,6 +48,7 @@ const ESSENTIAL = [
   'if-match',
   'if-unmodified-since',
   'sec-websocket-protocol',
+  'x-forwarded-port',
 ] as const
 /** Kept in this order as far as the device's room goes. */
 const WANTED = [
@@ -166,5 +169,6 @@ function setOurs(headers: Map<string, string[]>, context: RequestHeadContext): v
   headers.set('x-forwarded-proto', [context.scheme])
   headers.set('x-forwarded-host', [context.host])
   if (context.prefix !== '') headers.set('x-forwarded-prefix', [context.prefix])
+  if (context.port !== null) headers.set('x-forwarded-port', [String(context.port)])
   if (context.subprotocols !== '') headers.set('sec-websocket-protocol', [context.subprotocols])
 }

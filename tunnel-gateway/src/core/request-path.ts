@@ -6,7 +6,7 @@ export interface PageAddress {
   readonly capability: string | null
   /** A port of the device other than its page's own. */
   readonly port: number | null
-  /** What comes before the device's own path; '' on the own origin. */
+  /** What comes before the paths of the device's main port: `/c/{id}`, with the capability where one is given; '' on the own origin. */
   readonly prefix: string
   /** Raw path and query, from the first slash after the prefix. `reserved`: the gateway's own, never a device's. */
   readonly path: string
@@ -39,7 +39,7 @@ export function parseControllerTarget(target: string): Target {
   if (!TARGET.test(target)) return { kind: 'malformed' }
   const match = CONTROLLER_PATH.exec(target)
   if (match === null) return { kind: 'unknown' }
-  const [prefix, controllerId, capability = null, givenPort] = match as unknown as [
+  const [whole, controllerId, capability = null, givenPort] = match as unknown as [
     string,
     string,
     string?,
@@ -47,8 +47,9 @@ export function parseControllerTarget(target: string): Target {
   ]
   const port = givenPort === undefined ? null : Number(givenPort)
   if (port !== null && port > MAX_PORT) return { kind: 'unknown' }
-  const path = target.slice(prefix.length)
-  if (!path.startsWith('/')) return { kind: 'redirect', location: `${prefix}/${path}` }
+  const path = target.slice(whole.length)
+  if (!path.startsWith('/')) return { kind: 'redirect', location: `${whole}/${path}` }
+  const prefix = port === null ? whole : whole.slice(0, whole.lastIndexOf('~'))
   return { kind: isReserved(path) ? 'reserved' : 'device', controllerId, capability, port, prefix, path }
 }
 
@@ -56,12 +57,10 @@ export function parseControllerTarget(target: string): Target {
 export function parseOwnOriginTarget(target: string): OwnOriginTarget {
   if (!TARGET.test(target)) return { kind: 'malformed' }
   const match = PORT_PATH.exec(target)
-  const port = match === null ? null : Number(match[1])
-  const prefix = match === null || Number(port) > MAX_PORT ? '' : match[0]
-  const path = target.slice(prefix.length)
-  if (!path.startsWith('/')) return { kind: 'redirect', location: `${prefix}/${path}` }
-  const address = { capability: null, port: prefix === '' ? null : port, prefix, path }
-  return { kind: isReserved(path) ? 'reserved' : 'device', ...address }
+  const port = match === null || Number(match[1]) > MAX_PORT ? null : Number(match[1])
+  const path = port === null ? target : target.slice(match![0].length)
+  if (!path.startsWith('/')) return { kind: 'redirect', location: `${match![0]}/${path}` }
+  return { kind: isReserved(path) ? 'reserved' : 'device', capability: null, port, prefix: '', path }
 }
 
 /** Whether a device's server could understand the path as `/_wmoc` or below, however it is written. */

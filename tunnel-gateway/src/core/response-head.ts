@@ -2,10 +2,10 @@
  * What of a device's response head reaches a user. Both surfaces share one table; what differs is said in `Surface`.
  * A violation is the device's fault (502 `bad_device_response`) and never becomes bytes on the user's connection.
  */
+import type { PagePlace } from '#src/page/shim/addresses.ts'
 import { ownOriginSetCookies } from './cookie-rules.ts'
 import { BAD_VALUE, HEADER_NAME, HOP_BY_HOP, namesIn } from './header-names.ts'
 import { rewriteReference, rewriteRefresh } from './location-rewrite.ts'
-import type { DeviceAddress } from './location-rewrite.ts'
 
 /**
  * Where the response is shown: on the device's own origin, in a sandboxed frame of the portal's shell, or to an API
@@ -16,7 +16,8 @@ export type Surface = 'own_origin' | 'frame' | 'api'
 export interface ResponseContext {
   readonly surface: Surface
   readonly method: string
-  readonly device: DeviceAddress
+  /** Where the page lies for whoever asked. */
+  readonly place: PagePlace
 }
 
 export interface ResponseHead {
@@ -102,14 +103,23 @@ export function buildResponseHead(
         break
       case 'location':
       case 'content-location': {
-        const reference = rewriteReference(value, context.device)
+        const reference = rewriteReference(value, context.place)
         if (reference !== null) out.push(name, reference)
         else if (lower === 'location') return bad('location')
         break
       }
       case 'refresh': {
-        const refresh = rewriteRefresh(value, context.device)
+        const refresh = rewriteRefresh(value, context.place)
         if (refresh !== null) out.push(name, refresh)
+        break
+      }
+      case 'x-frame-options':
+        // In a frame it is the shell that shows the page, whatever the device thinks of that.
+        if (context.surface !== 'frame') out.push(name, value)
+        break
+      case 'content-security-policy': {
+        const policy = context.surface === 'frame' ? withoutFraming(value) : value
+        if (policy !== '') out.push(name, policy)
         break
       }
       default:
@@ -136,7 +146,24 @@ export function buildResponseHead(
   }
 }
 
+/** A policy, or several by commas, without what it says of who may show the document. */
+function withoutFraming(policy: string): string {
+  return policy
+    .split(',')
+    .map((one) =>
+      one
+        .split(';')
+        .filter((directive) => !/^\s*frame-ancestors(?:\s|$)/i.test(directive))
+        .join(';')
+        .trim(),
+    )
+    .filter((one) => one !== '')
+    .join(', ')
+}
+
 function addSecurity(out: string[], surface: Surface): void {
+  // The rest is said at the frame's own border, where answers of ours pass too (`user/frame-answer.ts`).
+  if (surface === 'frame') return
   out.push('X-Content-Type-Options', 'nosniff', 'Cross-Origin-Resource-Policy', 'same-origin')
   // Policies add up: the device's own stays and ours can only narrow it.
   if (surface === 'api') out.push('Referrer-Policy', 'no-referrer', 'Content-Security-Policy', 'sandbox')

@@ -1,4 +1,4 @@
-/** Cookies of devices for API clients, which have none of their own: per sign-in session and controller, in the store. */
+/** Cookies of devices for those who keep none: API clients and pages in frames. Per sign-in session, or link, and controller, in the store. */
 import type { Store } from '@wmoc/platform/store'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
@@ -13,6 +13,8 @@ const Jar = z.array(
 export interface CookieJars {
   /** The `Cookie` header for a request, at once where the jar is at hand; empty when there is none. */
   cookieHeader(sessionId: string, controllerId: string, path: string): string | Promise<string>
+  /** The same for a page, whose requests may reach one shard after another: as the store has it now. */
+  latestHeader(sessionId: string, controllerId: string, path: string): Promise<string>
   keep(sessionId: string, controllerId: string, path: string, setCookies: readonly string[]): void
 }
 
@@ -22,7 +24,8 @@ export function createCookieJars(store: Store): CookieJars {
 
   /** Without the store there are no cookies; the request goes on. */
   async function load(key: string): Promise<readonly JarCookie[]> {
-    const text = await store.get(key).catch(() => null)
+    const text = await store.get(key).catch(() => undefined)
+    if (text === undefined) return jars.get(key) ?? []
     const jar = text === null ? [] : (Jar.safeParse(JSON.parse(text)).data ?? [])
     jars.set(key, jar)
     return jar
@@ -31,10 +34,11 @@ export function createCookieJars(store: Store): CookieJars {
   return {
     cookieHeader(sessionId, controllerId, path) {
       const key = keyOf(sessionId, controllerId)
-      const header = (jar: readonly JarCookie[]) =>
-        jar.length === 0 ? '' : cookiesFor(jar, path, Date.now())
       const jar = jars.get(key)
-      return jar === undefined ? load(key).then(header) : header(jar)
+      return jar === undefined ? load(key).then((loaded) => header(loaded, path)) : header(jar, path)
+    },
+    async latestHeader(sessionId, controllerId, path) {
+      return header(await load(keyOf(sessionId, controllerId)), path)
     },
     keep(sessionId, controllerId, path, setCookies) {
       const key = keyOf(sessionId, controllerId)
@@ -43,4 +47,8 @@ export function createCookieJars(store: Store): CookieJars {
       void store.set(key, JSON.stringify(next), { ttlMs: JAR_TTL_MS }).catch(() => undefined)
     },
   }
+}
+
+function header(jar: readonly JarCookie[], path: string): string {
+  return jar.length === 0 ? '' : cookiesFor(jar, path, Date.now())
 }

@@ -1,23 +1,28 @@
 /** The listener of people and their programs: `/c/{id}/…` on the portal's host, and every device's own origin. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { clientAddress } from '@wmoc/platform/client-address'
 import { AppError, appError } from '@wmoc/platform/errors'
 import type { Logger } from '@wmoc/platform/log'
-import type { Span, Tracing } from '@wmoc/platform/tracing'
+import type { Tracing } from '@wmoc/platform/tracing'
 import type { Directory } from '#src/control-plane/directory.ts'
 import { isNavigation, isSameOrigin } from '#src/core/access-rules.ts'
-import type { BrowserHints } from '#src/core/access-rules.ts'
 import { deviceCookies } from '#src/core/cookie-rules.ts'
 import { parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-path.ts'
+import type { FrameParts } from '#src/page/capability/compose.ts'
+import type { PageParts } from '#src/page/compose.ts'
 import { throughLayers } from '#src/page/layers.ts'
-import type { PageLayer } from '#src/page/layers.ts'
+import { serveOwnPath } from '#src/page/own-paths.ts'
+import type { Answer } from './answer.ts'
+import { addressOf, hintsOf, needOf } from './call.ts'
+import type { Call } from './call.ts'
 import type { CookieJars } from './cookie-jar.ts'
+import { createFrame } from './frame.ts'
+import type { FrameRefusal } from './frame.ts'
 import { guardRequest } from './http-guard.ts'
 import type { PageSessions } from './page-sessions.ts'
 import type { Admitted, Gatekeeper } from './principal.ts'
 import { redirect, sendError, sendProblem } from './problem.ts'
-import type { Proxy, ProxyRequest, UpgradeRequest } from './proxy.ts'
+import type { Proxy, ProxyRequest } from './proxy.ts'
 import { beginRequest } from './request-spans.ts'
 import { checkUpgrade, responseOn } from './upgrade.ts'
 
@@ -33,7 +38,9 @@ export interface UserListenerOptions {
   readonly jars: CookieJars
   readonly proxy: Proxy
   /** Between people who look at a page and the device. */
-  readonly layers: readonly PageLayer[]
+  readonly parts: PageParts
+  readonly frames: FrameParts
+  readonly frameRefused: (reason: FrameRefusal) => void
   readonly tracing: Tracing | null
   readonly log: Logger
 }
@@ -44,25 +51,26 @@ export interface UserListener {
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void
 }
 
-interface Call {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly host: string
-  readonly target: string
-  readonly hints: BrowserHints
-  readonly expectsContinue: boolean
-  /** Of a WebSocket; null: an ordinary request. */
-  readonly upgrade: Pick<UpgradeRequest, 'socket' | 'head' | 'subprotocols'> | null
-  readonly span: Span | null
-}
-
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/
 const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
 
 export function createUserListener(options: UserListenerOptions): UserListener {
   const { gatekeeper, pages, proxy, directory, tracing } = options
-  const toPage = throughLayers(options.layers, (proxied) => proxy.handle(proxied))
-  const portalHost = new URL(options.portalOrigin).host
+  const { layers, ownPaths } = options.parts
+  const toPage = throughLayers(layers, (proxied) => proxy.handle(proxied))
+  const { portalOrigin, scheme, jars } = options
+  const { capabilities, endpoints } = options.frames
+  const frame = createFrame({
+    portalOrigin,
+    scheme,
+    capabilities,
+    jars,
+    ownPaths,
+    refused: options.frameRefused,
+    pass,
+    failed,
+  })
+  const portalHost = new URL(portalOrigin).host
   const suffix = options.deviceDomain === '' ? null : `.${options.deviceDomain}`
   /** On one machine the portal is reached by any of its loopback names. */
   const isPortalHost = (host: string) =>
@@ -86,12 +94,14 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     const target = parseControllerTarget(call.target)
     if (target.kind === 'malformed') throw appError('malformed')
     if (target.kind === 'redirect') return redirect(response, 308, target.location)
-    if (target.kind !== 'device' || target.capability !== null) throw appError('not_found')
-    const { controllerId, path } = target
+    if (target.kind === 'unknown') throw appError('not_found')
+    const { controllerId, path, capability } = target
+    if (capability !== null) return frame.handle(call, { ...target, capability })
+    if (target.kind === 'reserved') return endpoints.handle(call, controllerId, path)
     const { authorization } = request.headers
     if (authorization === undefined) {
       if (!isNavigation(hints) || call.upgrade !== null) throw appError('unauthenticated')
-      if (suffix === null) throw appError('not_implemented')
+      if (suffix === null) return redirect(response, 303, `${portalOrigin}/open/${controllerId}${path}`)
       return pages.leavePortal(request, response, controllerId, path)
     }
     const admitted = gatekeeper.admitAtHand(authorization, controllerId, needOf(call))
@@ -118,11 +128,11 @@ export function createUserListener(options: UserListenerOptions): UserListener {
         port: null,
         deviceAuthorization: null,
         cookie,
-        keepCookies: (values) => options.jars.keep(sessionId, controllerId, path, values),
+        keepCookies: (values) => jars.keep(sessionId, controllerId, path, values),
         isNavigation: false,
         extraHeaders: [],
       })
-    const cookie = options.jars.cookieHeader(sessionId, controllerId, path)
+    const cookie = jars.cookieHeader(sessionId, controllerId, path)
     return typeof cookie === 'string' ? go(cookie) : cookie.then(go)
   }
 
@@ -133,23 +143,23 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     if (target.kind === 'redirect') return redirect(response, 308, target.location)
     const record = await directory.byLabel(label)
     if (record === null || record.state === 'revoked') throw appError('misdirected')
-    if (target.kind === 'reserved') {
-      if (target.port !== null || !target.path.startsWith('/_wmoc/enter?') || request.method !== 'GET')
-        throw appError('not_found')
+    if (target.path.startsWith('/_wmoc/enter?') && target.port === null && request.method === 'GET')
       return pages.enter(response, target.path, record)
-    }
     const isPage = isNavigation(hints) && call.upgrade === null
     const known = await pages.recognise(request, record)
     if (known === null) {
       if (!isPage) throw appError('unauthenticated')
-      return redirect(response, 303, `${options.portalOrigin}/c/${record.controllerId}${target.path}`)
+      // What is the gateway's, or another port's, has no address on the portal.
+      const path = target.kind === 'device' && target.port === null ? target.path : '/'
+      return redirect(response, 303, `${portalOrigin}/c/${record.controllerId}${path}`)
     }
-    const ownOrigin = `${options.scheme}://${host}`
+    const ownOrigin = `${scheme}://${host}`
     // Any site may open a WebSocket with the user's cookie; only `Origin` tells which one it was.
     const isOwn = call.upgrade === null ? isSameOrigin(hints, ownOrigin) : hints.origin === ownOrigin
     if (!isOwn) throw appError('csrf_rejected')
-    await gatekeeper.admit(known.principal, record.controllerId, needOf(call))
-    await pass(call, {
+    const isOwnPath = target.kind === 'reserved'
+    await gatekeeper.admit(known.principal, record.controllerId, isOwnPath ? 'GET' : needOf(call))
+    const proxied: ProxyRequest = {
       ...common(call),
       principal: known.principal,
       record,
@@ -161,7 +171,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       cookie: deviceCookies(request.headers.cookie ?? ''),
       isNavigation: isPage,
       extraHeaders: known.setCookie === null ? [] : ['Set-Cookie', known.setCookie],
-    })
+    }
+    await (isOwnPath ? serveOwnPath(ownPaths, proxied) : pass(call, proxied))
   }
 
   function pass({ upgrade, response }: Call, proxied: ProxyRequest): void | Promise<void> {
@@ -169,10 +180,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     return proxied.surface === 'api' ? proxy.handle(proxied) : toPage(proxied)
   }
 
-  function common({ request, response, host, expectsContinue, span }: Call) {
-    const forwardedFor = request.headers['x-forwarded-for']
-    const address = clientAddress(request.socket.remoteAddress, forwardedFor, options.trustedHops)
-    return { request, response, host, expectsContinue, clientAddress: address, span }
+  function common({ request, response, host, expectsContinue, clientAddress, span }: Call) {
+    return { request, response, host, expectsContinue, clientAddress, span }
   }
 
   function begin(
@@ -188,8 +197,17 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     }
     const { host, target } = guarded
     const span = tracing === null ? null : beginRequest(tracing, request, response)
-    const hints = hintsOf(request)
-    const call: Call = { request, response, host, target, expectsContinue, upgrade, hints, span }
+    const call: Call = {
+      request,
+      response,
+      host,
+      target,
+      expectsContinue,
+      upgrade,
+      hints: hintsOf(request),
+      clientAddress: addressOf(request, options.trustedHops),
+      span,
+    }
     try {
       const work = span === null ? route(call) : tracing!.within(span, () => route(call))
       if (work !== undefined) work.catch((error: unknown) => failed(response, error))
@@ -198,7 +216,7 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     }
   }
 
-  function failed(response: ServerResponse, error: unknown): void {
+  function failed(response: Answer, error: unknown): void {
     if (!(error instanceof AppError)) options.log.error('http', 'request failed', { error })
     const isChallenge = error instanceof AppError && error.status === 401
     sendError(response, error, isChallenge ? CHALLENGE : [])
@@ -213,24 +231,4 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       else sendProblem(response, checked.code, {}, checked.headers)
     },
   }
-}
-
-/** What the role must allow: a WebSocket can change anything. */
-function needOf({ request, upgrade }: Call): string {
-  return upgrade === null ? request.method! : 'WEBSOCKET'
-}
-
-function hintsOf({ method, headers }: IncomingMessage): BrowserHints {
-  return {
-    method: method!,
-    fetchSite: one(headers['sec-fetch-site']),
-    fetchMode: one(headers['sec-fetch-mode']),
-    fetchDest: one(headers['sec-fetch-dest']),
-    origin: headers.origin,
-    accept: headers.accept,
-  }
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }

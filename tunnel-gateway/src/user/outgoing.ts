@@ -7,6 +7,8 @@ import { traceOf } from '#src/core/request-trace.ts'
 import type { Trace } from '#src/core/request-trace.ts'
 import type { ResponseContext } from '#src/core/response-head.ts'
 import type { Upstream } from '#src/core/upstream.ts'
+import { portPrefix } from '#src/page/shim/addresses.ts'
+import type { PagePlace } from '#src/page/shim/addresses.ts'
 import type { ProxyRequest } from './proxy.ts'
 
 export interface OutgoingDetails {
@@ -35,10 +37,12 @@ export function outgoingHead(
     clientAddress: proxied.clientAddress,
     scheme,
     host: proxied.host,
-    prefix: proxied.prefix,
+    prefix: toldPrefix(proxied),
+    port: proxied.port,
     cookie: proxied.cookie,
     authorization: proxied.deviceAuthorization,
-    mayAuthorise: proxied.surface === 'own_origin',
+    // In a frame the address authorises, so that this header is the page's own.
+    mayAuthorise: proxied.surface !== 'api',
     bodyLength,
     maxBytes: upstream.maxRequestHeader,
     // Dialect v1 is what it always was.
@@ -47,17 +51,30 @@ export function outgoingHead(
   })
 }
 
-export function answerContext(
-  proxied: ProxyRequest,
-  upstream: Upstream,
-  scheme: 'http' | 'https',
-): ResponseContext {
-  const publicOrigin = `${scheme}://${proxied.host}`
+export function answerContext(proxied: ProxyRequest, upstream: Upstream): ResponseContext {
   return {
     surface: proxied.surface,
     method: proxied.request.method!,
-    device: { ownHosts: upstream.ownHosts, publicOrigin, prefix: proxied.prefix },
+    place: placeOf(proxied, upstream),
   }
+}
+
+/** Where the page lies for the browser that shows it. */
+export function placeOf(
+  { prefix, port, host, record, surface }: ProxyRequest,
+  upstream: Upstream,
+): PagePlace {
+  const publicPrefix = surface === 'own_origin' ? '' : `/c/${record.controllerId}`
+  return { prefix, publicPrefix, port, ports: upstream.ports, hosts: upstream.ownHosts, pageHost: host }
+}
+
+/**
+ * `X-Forwarded-Prefix`. Of a page in a frame the one without capability: it stays the same, so that what a device makes of
+ * it may be kept, and is short; it is mapped to the address of the frame on the way back.
+ */
+function toldPrefix({ prefix, port, record, surface }: ProxyRequest): string {
+  if (surface === 'own_origin') return portPrefix({ prefix }, port)
+  return port === null ? `/c/${record.controllerId}` : ''
 }
 
 const RANDOM_BYTES = 24

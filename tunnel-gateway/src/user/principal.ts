@@ -4,6 +4,7 @@ import type { ControllerRecord } from '@wmoc/protocol/control-plane'
 import type { AccessTokens } from '#src/control-plane/access-tokens.ts'
 import type { Directory } from '#src/control-plane/directory.ts'
 import { mayRequest } from '#src/core/access-rules.ts'
+import type { Capability } from '#src/page/capability/codec.ts'
 
 export interface Principal {
   /** Of a guest: the link's id, which is nobody's. */
@@ -11,8 +12,10 @@ export interface Principal {
   readonly sessionId: string
   /** A guest came by this shared link, without an account. */
   readonly linkId?: string
-  /** It is the page in a frame with the capability of this id. */
+  /** It is a page in a frame: its id, which differs from opening to opening, … */
   readonly page?: string
+  /** … and by what it was let in. */
+  readonly capability?: Capability
 }
 
 export interface Gatekeeper {
@@ -24,7 +27,7 @@ export interface Gatekeeper {
    * The controller's record, for somebody who may send this request. What is foreign and what does not exist look the
    * same: `not_found`. Throws `forbidden` where the role is too small.
    */
-  admit(principal: Principal, controllerId: string, method: string): Promise<ControllerRecord>
+  admit(principal: Pick<Principal, 'userId'>, controllerId: string, method: string): Promise<ControllerRecord>
   /** `fromBearer` and `admit` in one where all that it takes is at hand and allows it; null: ask them. */
   admitAtHand(header: string, controllerId: string, method: string): Admitted | null
 }

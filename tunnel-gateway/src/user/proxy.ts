@@ -32,7 +32,10 @@ export interface ProxyRequest {
   /** Raw path and query for the device. */
   readonly path: string
   readonly surface: Surface
-  /** What comes before the device's own path in the address that the user sees, without a slash at the end; '' on an own origin. */
+  /**
+   * What comes before the paths of the device's main port in addresses that the user sees, without a slash at the end; ''
+   * on an own origin. `portPrefix` (page/shim/addresses.ts) tells it for another port.
+   */
   readonly prefix: string
   /** The device's port, where it is not the one that its page is served at. */
   readonly port: number | null
@@ -150,6 +153,11 @@ export function createProxy(options: ProxyOptions): Proxy {
     const found = (upstream: Upstream | undefined) => {
       if (entry.isOver) return
       if (upstream === undefined) return entry.refuse('device_offline', () => sendOffline(proxied))
+      const { port } = proxied
+      if (port !== null && !upstream.ports.includes(port))
+        return entry.refuse('refused', () =>
+          sendProblem(proxied.response, 'not_found', { detail: portDetail(port, upstream) }),
+        )
       return go(upstream)
     }
     const located = router.locate(proxied.record.controllerId)
@@ -256,7 +264,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       return null
     }
     proxied.watcher?.opening(proxied, upstream)
-    entry.opening(answerContext(proxied, upstream, options.scheme), upstream.hop, trace?.traceId ?? '', leg)
+    entry.opening(answerContext(proxied, upstream), upstream.hop, trace?.traceId ?? '', leg)
     const { headers } = head
     const opened = upstream.open({ method: request.method!, path, headers, kind, bodyLength }, entry)
     if (typeof opened === 'string') {
@@ -285,6 +293,11 @@ export function createProxy(options: ProxyOptions): Proxy {
     live: live.all(),
     size: () => live.size,
   }
+}
+
+function portDetail(port: number, { ports }: Upstream): string {
+  const allowed = ports.length === 0 ? 'none' : ports.join(', ')
+  return `The controller does not offer port ${port}; besides its page it offers: ${allowed}`
 }
 
 /** The figure of the tier a minute, of which a page may take a third at once. */
