@@ -10,10 +10,11 @@ import { errorReference } from './gen/errors.ts'
 import { metricsReference } from './gen/metrics.ts'
 import { openApiText } from './gen/openapi.ts'
 import { protocolText, protocolV2Text } from './gen/protocol.ts'
+import { shimText } from './gen/shim.ts'
 import { threatsText } from './gen/threats-text.ts'
 import { ROOT } from './start/root.ts'
 
-const DOCUMENTS: Readonly<Record<string, () => string>> = {
+const DOCUMENTS: Readonly<Record<string, () => string | Promise<string>>> = {
   'charts/wmoc/values.schema.json': () => chartSchema('wmoc'),
   'charts/wmoc/README.md': () => chartReadme('wmoc'),
   'charts/wmoc-operator/values.schema.json': () => chartSchema('wmoc-operator'),
@@ -25,6 +26,7 @@ const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/generated/protocol.md': protocolText,
   'docs/generated/protocol-v2.md': protocolV2Text,
   'docs/security.md': threatsText,
+  'tunnel-gateway/src/page/shim/generated/shim.js': shimText,
   ...CRD_FILES,
   ...RULE_FILES,
   ...DASHBOARD_FILES,
@@ -42,7 +44,7 @@ const isCheck = process.argv.includes('--check')
 for (const [path, make] of Object.entries(DOCUMENTS)) {
   const file = join(ROOT, path)
   try {
-    const text = make()
+    const text = await make()
     if (text === present(file)) continue
     if (isCheck) {
       console.error(`${path} is out of date: run npm run gen`)

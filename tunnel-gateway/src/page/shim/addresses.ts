@@ -14,7 +14,7 @@ export interface PagePlace {
   readonly port: number | null
   /** Other ports that the device announced. */
   readonly ports: readonly number[]
-  /** Addresses and names that the device told of itself, lower case, with or without port. */
+  /** Addresses and names that the device told of itself, lower case, with or without port, IPv6 in brackets. */
   readonly hosts: readonly string[]
   /** `host[:port]` of the page's public address, lower case: scripts make addresses of `location.hostname`. */
   readonly pageHost: string
@@ -34,7 +34,7 @@ export function pageBase(place: Place): string {
 }
 
 // As browsers read them (URL Standard, section 4.4): either slash, any case, user and password before the last `@`.
-const ABSOLUTE = /^(?:(https?|wss?):)?[/\\]{2}([^/\\?#]*)(.*)$/i
+const ABSOLUTE = /^(?:(?:http|(ws))s?:)?[/\\]{2}(?:[^/\\?#]*@)?([^/\\?#]*)([^]*)/i
 
 /**
  * The address as a path of the page's public origin, whatever scheme it had; null: leave it, because it is relative,
@@ -42,13 +42,11 @@ const ABSOLUTE = /^(?:(https?|wss?):)?[/\\]{2}([^/\\?#]*)(.*)$/i
  * @param address An absolute path, or an address with or without scheme (`http`, `https`, `ws`, `wss`).
  */
 export function mapAddress(address: string, place: PagePlace): string | null {
-  const text = bare(address)
+  const text = address.trim().replace(/[\t\n\r]/g, '')
   const absolute = ABSOLUTE.exec(text)
-  if (absolute !== null) {
-    const [, scheme = '', authority = '', rest = ''] = absolute
-    return mapHost(authority.slice(authority.lastIndexOf('@') + 1).toLowerCase(), rest, scheme, place)
-  }
-  return /^[/\\]/.test(text) ? mapPath(text, pageBase(place), place) : null
+  if (absolute === null) return /^[/\\]/.test(text) ? mapPath(text, pageBase(place), place) : null
+  const [, socket, authority = '', rest = ''] = absolute
+  return mapHost(authority.toLowerCase(), rest, Boolean(socket), place)
 }
 
 /** The path as the device knows it: what `mapAddress` put before it taken off. A path that is not the page's stays. */
@@ -57,16 +55,13 @@ export function devicePath(path: string, place: Place): string {
   return path.startsWith(`${base}/`) ? path.slice(base.length) : path
 }
 
-/** What browsers take off before they read an address. */
-function bare(address: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return address.trimEnd().replace(/^[\0- ]+|[\t\n\r]/g, '')
-}
-
 function mapPath(path: string, base: string, { prefix, publicPrefix }: PagePlace): string | null {
-  if (prefix === '' ? path.startsWith('/_wmoc/') : isUnder(path, prefix, '~')) return null
-  const rest = publicPrefix !== '' && isUnder(path, publicPrefix) ? path.slice(publicPrefix.length) : path
-  return base === '' ? null : base + rooted(rest)
+  if (isUnder(path, prefix || '/_wmoc')) return null
+  return (
+    (base &&
+      base + rooted(publicPrefix && isUnder(path, publicPrefix) ? path.slice(publicPrefix.length) : path)) ||
+    null
+  )
 }
 
 /** With one slash before it. */
@@ -74,36 +69,27 @@ function rooted(path: string): string {
   return `/${path.replace(/^[/\\]/, '')}`
 }
 
-function isUnder(path: string, prefix: string, more = ''): boolean {
-  const next = path[prefix.length] ?? ''
-  return path.startsWith(prefix) && (next === '' || `/?#${more}`.includes(next))
+/** A capability and a port follow after a tilde. */
+function isUnder(path: string, prefix: string): boolean {
+  return path.startsWith(prefix) && /^([/?#~]|$)/.test(path.slice(prefix.length))
 }
 
-function mapHost(authority: string, rest: string, scheme: string, place: PagePlace): string | null {
+function mapHost(authority: string, rest: string, isSocket: boolean, place: PagePlace): string | null {
   const { hosts, pageHost, ports } = place
   const path = rooted(rest)
-  const isAsked = (host: string) => splitPort(host)[0] === name
-  const [name, port] = splitPort(authority)
   // Of the page's own origin, which is of one port of the device.
-  if (authority === pageHost)
-    return mapPath(path, pageBase(place), place) ?? (scheme.startsWith('w') ? path : null)
-  if (!hosts.some(isAsked) && !isAsked(pageHost)) return null
+  if (authority === pageHost) return mapPath(path, pageBase(place), place) ?? (isSocket ? path : null)
+  const name = nameOf(authority)
+  if (![pageHost, ...hosts].some((host) => nameOf(host) === name)) return null
+  const port = Number(/:(\d+)$/.exec(authority)?.[1])
   const isMain =
-    port === null ||
+    !port ||
     hosts.includes(authority) ||
     // A device that announced no ports has one, whatever number it has in its own network.
-    ports.length === 0 ||
-    (WEB_PORTS.has(port) && !ports.includes(port))
+    (!ports.includes(port) && (ports.length === 0 || port === 80 || port === 443))
   return mapPath(path, portPrefix(place, isMain ? null : port), place) ?? path
 }
 
-const WEB_PORTS: ReadonlySet<number> = new Set([80, 443])
-
-/** IPv6 addresses come in brackets, or bare where there is no port. */
-function splitPort(authority: string): readonly [name: string, port: number | null] {
-  const colon = authority.lastIndexOf(':')
-  const digits = authority.slice(colon + 1)
-  const isPort = colon >= 0 && /^\d*$/.test(digits) && /^\[.*\]$|^[^:]*$/.test(authority.slice(0, colon))
-  const name = isPort ? authority.slice(0, colon) : authority
-  return [name.replace(/^\[|[\].]$/g, ''), isPort && digits !== '' ? Number(digits) : null]
+function nameOf(authority: string): string {
+  return authority.replace(/\.?(:\d*)?$/, '')
 }
