@@ -35,8 +35,11 @@ is `patch`, and `create` besides where the object isn't there yet.
   verbs: [get, list, watch, create, patch, delete]
 # Monitoring, where Prometheus Operator is; else a ConfigMap of rules.
 - apiGroups: [monitoring.coreos.com]
-  resources: [servicemonitors, podmonitors, prometheusrules]
+  resources: [servicemonitors, podmonitors]
   verbs: [get, create, patch, delete]
+- apiGroups: [monitoring.coreos.com]
+  resources: [prometheusrules]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: ['']
   resources: [configmaps]
   verbs: [get, create, patch, delete]

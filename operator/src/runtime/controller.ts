@@ -34,6 +34,8 @@ export interface ReconcileResult {
 export interface Watch<O = unknown> {
   readonly kind: Resource<O>
   readonly labelSelector?: string
+  /** Of a kind that a cluster may not have: nobody waits for it, and it is looked for once a minute. */
+  readonly isOptional?: boolean
   /** The root objects that a change of `object` concerns. Absent: the one that owns it (controller reference). */
   concerns?(object: Stored<O>): readonly Ref[]
 }

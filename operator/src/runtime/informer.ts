@@ -41,6 +41,8 @@ export interface InformerOptions<T> {
   /** Empty: all. */
   readonly namespaces?: readonly string[]
   readonly labelSelector?: string
+  /** Whether the server may not know this kind; default false. */
+  readonly isOptional?: boolean
   readonly log: Logger
   /** Called before each list. */
   readonly onList?: () => void
@@ -49,6 +51,8 @@ export interface InformerOptions<T> {
 
 const FIRST_WAIT_MS = 250
 const MAX_WAIT_MS = 10_000
+/** How often a kind is looked for that the server may not know. */
+const ABSENT_MS = 60_000
 /** After so many watches in a row that could not even begin, list anew. */
 const WATCHES_BEFORE_LIST = 5
 
@@ -104,6 +108,12 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
         failures = performance.now() - startedAt > 1_000 ? 0 : failures + 1
       } catch (error) {
         if (signal.aborted) return
+        if (options.isOptional === true && isKubeError(error, 'NotFound')) {
+          place = null
+          store.replace(namespace, [])
+          await pause(ABSENT_MS, signal)
+          continue
+        }
         if (performance.now() - startedAt > MAX_WAIT_MS) failures = 0
         failures += 1
         if (mustListAgain(error, failures)) place = null

@@ -45,7 +45,7 @@ export function createManager(options: ManagerOptions): Manager {
   const { client, controllers, events, log, metrics } = options
   const informers = new Map<string, { readonly kind: Resource; readonly informer: Informer<unknown> }>()
 
-  function informerOf<O>(kind: Resource<O>, labelSelector?: string): Informer<O> {
+  function informerOf<O>({ kind, labelSelector, isOptional = false }: Watch<O>): Informer<O> {
     const key = informerKey(kind, labelSelector)
     let entry = informers.get(key)
     if (entry === undefined) {
@@ -53,6 +53,7 @@ export function createManager(options: ManagerOptions): Manager {
         client,
         kind,
         log,
+        isOptional,
         ...(labelSelector === undefined ? {} : { labelSelector }),
         namespaces: kind.namespaced ? options.namespaces : [],
         onList: () => metrics.lists.inc({ kind: kind.kind }),
@@ -67,25 +68,26 @@ export function createManager(options: ManagerOptions): Manager {
 
   function createRunner(definition: ControllerDefinition) {
     const { kind, owns = [], watches = [], concurrency = DEFAULT_CONCURRENCY } = definition
-    const root = informerOf(kind)
+    const root = informerOf({ kind })
+    const others: readonly Watch[] = [...owns.map((owned) => ({ kind: owned })), ...watches]
     const caches = new Map<string, Cache<unknown>>([[kindKey(kind), root]])
-    for (const owned of owns) caches.set(kindKey(owned), informerOf(owned))
-    for (const watch of watches) caches.set(kindKey(watch.kind), informerOf(watch.kind, watch.labelSelector))
+    for (const other of others) caches.set(kindKey(other.kind), informerOf(other))
+    const needed = [root, ...others.filter(({ isOptional }) => isOptional !== true).map(informerOf)]
     let queue: WorkQueue | null = null
 
     root.onChange((change) => {
       if (isNews(change)) queue?.hurry(keyOf(change.object))
       else queue?.add(keyOf(change.object))
     })
-    const follow = ({ kind: other, labelSelector, concerns }: Watch) =>
-      informerOf(other, labelSelector).onChange((change) => {
+    for (const other of others) {
+      const { concerns } = other
+      informerOf(other).onChange((change) => {
         const refs = [change.object, ...(change.type === 'updated' ? [change.previous] : [])].flatMap(
           (object) => concerns?.(object) ?? ownerOf(object, kind),
         )
         for (const ref of refs) queue?.add(keyOf(ref))
       })
-    for (const owned of owns) follow({ kind: owned })
-    for (const watch of watches) follow(watch)
+    }
 
     function contextFor(key: string, failures: number, signal: AbortSignal): ReconcileContext<unknown> {
       return {
@@ -125,9 +127,9 @@ export function createManager(options: ManagerOptions): Manager {
       failing: () =>
         queue === null ? 0 : root.list().filter((object) => queue!.failures(keyOf(object)) > 0).length,
       conditions: () => conditionCounts(kind, root.list(), definition.isFew ?? false),
-      isSynced: () => [...caches.values()].every((cache) => (cache as Informer<unknown>).isSynced()),
+      isSynced: () => needed.every((informer) => informer.isSynced()),
       async lead(signal: AbortSignal): Promise<void> {
-        for (const cache of caches.values()) await (cache as Informer<unknown>).whenSynced(signal)
+        for (const informer of needed) await informer.whenSynced(signal)
         const own = createQueue()
         queue = own
         for (const object of root.list()) own.add(keyOf(object))

@@ -132,6 +132,19 @@ suite('AlertPolicy on a real API server', { timeout: 180_000 }, () => {
     assert.match(await server.kubectl('get', 'alp', 'mixed'), /mixed\s+2\s+1\s+True/)
   })
 
+  test('rules that somebody changes or deletes by hand are put right at once', async () => {
+    const isRight = (rules: Found) => alertsOf(rules).join() === 'WMOCShardDown,GoodRule'
+    const patch = JSON.stringify({ metadata: { labels: { release: null } }, spec: { groups: [] } })
+    await server.kubectl('patch', 'prometheusrule', 'mixed', '--type=merge', '-p', patch)
+    const rules = await server.waitFor<Found>(['prometheusrule', 'mixed'], isRight)
+    assert.equal(rules.metadata.labels['release'], 'kube-prometheus-stack')
+    const unmarked = JSON.stringify({ metadata: { labels: null }, spec: { groups: [] } })
+    await server.kubectl('patch', 'prometheusrule', 'mixed', '--type=merge', '-p', unmarked)
+    await server.waitFor<Found>(['prometheusrule', 'mixed'], isRight)
+    await server.kubectl('delete', 'prometheusrule', 'mixed')
+    await server.waitFor<Found>(['prometheusrule', 'mixed'], isRight)
+  })
+
   test('what was in a ConfigMap before has moved', async () => {
     await server.waitFor<{ items: { metadata: { name: string } }[] }>(['configmap'], ({ items }) =>
       items.every(({ metadata }) => metadata.name !== 'files'),

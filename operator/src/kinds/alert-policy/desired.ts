@@ -9,6 +9,13 @@ import type { AlertPolicy } from './schema.ts'
 /** Found by whoever mounts ConfigMaps of rules where there is no Prometheus operator. */
 export const RULES_LABEL = 'wmoc.online/rules'
 
+const LABELS = { 'app.kubernetes.io/name': 'alert-policy', 'app.kubernetes.io/managed-by': 'wmoc-operator' }
+
+/** Selects what is made here. */
+export const OURS = Object.entries(LABELS)
+  .map(([name, value]) => `${name}=${value}`)
+  .join(',')
+
 /** For Prometheus' own operator. */
 export function prometheusRule(policy: Stored<AlertPolicy>, plan: RulePlan): Sent<{ spec: unknown }> {
   return {
@@ -34,11 +41,7 @@ function metadataOf(policy: Stored<AlertPolicy>, labels: Readonly<Record<string,
   return {
     name,
     ...(namespace === undefined ? {} : { namespace }),
-    labels: {
-      ...labels,
-      'app.kubernetes.io/name': 'alert-policy',
-      'app.kubernetes.io/managed-by': 'wmoc-operator',
-    },
+    labels: { ...labels, ...LABELS },
     ownerReferences: [ownerReference(policy)],
   }
 }

@@ -5,7 +5,7 @@ import { timestamp } from '#src/runtime/conditions.ts'
 import { canonical, controllerOf, isDeleting } from '#src/runtime/metadata.ts'
 import type { Ref, Stored } from '#src/runtime/objects.ts'
 import { ConfigMaps, PrometheusRules } from '#src/runtime/resources.ts'
-import { prometheusRule, rulesConfigMap } from './desired.ts'
+import { OURS, prometheusRule, rulesConfigMap } from './desired.ts'
 import { planRules } from './plan.ts'
 import type { RulePlan } from './plan.ts'
 import { AlertPolicies } from './schema.ts'
@@ -13,11 +13,16 @@ import type { AlertPolicy } from './schema.ts'
 import { eventsOf, statusOf } from './status.ts'
 import type { Place } from './status.ts'
 
-/** How soon what somebody changed by hand is set right; a PrometheusRule API that comes later is found by this, too. */
+/** How soon a ConfigMap that somebody changed by hand is set right, and a PrometheusRule API that comes later is found. */
 const RESYNC_MS = 300_000
 
 export function createAlertPolicyController(): ControllerDefinition<AlertPolicy> {
-  return { kind: AlertPolicies, reconcile, resyncMs: RESYNC_MS }
+  return {
+    kind: AlertPolicies,
+    watches: [{ kind: PrometheusRules, labelSelector: OURS, isOptional: true }],
+    reconcile,
+    resyncMs: RESYNC_MS,
+  }
 }
 
 async function reconcile(ref: Ref, context: ReconcileContext<AlertPolicy>): Promise<void> {
