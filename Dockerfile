@@ -116,5 +116,6 @@ COPY platform/src platform/src
 COPY observability observability
 COPY operator/src operator/src
 USER 65532:65532
-RUN node operator/src/main.ts --help > /dev/null
+# What finds the cluster is not imported for `--help`.
+RUN node operator/src/main.ts --help > /dev/null && node --input-type=module --eval "await import('@kubernetes/client-node')"
 CMD ["operator/src/main.ts"]
