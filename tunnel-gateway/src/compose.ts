@@ -240,6 +240,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   })
   const deviceDomain = config.DEVICE_DOMAIN
   const cookieKey = config.PAGE_COOKIE_KEY
+  const jars = createCookieJars(store)
   const pageDeps: PageDeps = {
     config,
     store,
@@ -251,6 +252,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     portalOrigin,
     scheme,
     lastSeenAt: connections.lastSeenAt,
+    jars,
   }
   const parts = composePages(pageDeps)
   const frames = composeFrames({ ...pageDeps, gatekeeper, bodies, metrics })
@@ -270,7 +272,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
       deviceDomain,
       portalOrigin,
     }),
-    jars: createCookieJars(store),
+    jars,
     proxy,
     parts,
     frames,

@@ -98,14 +98,20 @@ export interface JarCookie {
   readonly path: string
   /** Milliseconds since 1970; null until the jar itself ends. */
   readonly expiresAt: number | null
+  /** Kept from scripts; a jar of before they could ask does not say. */
+  readonly isHttpOnly?: boolean | undefined
 }
 
-/** The jar after a response. */
+/**
+ * The jar after a response, or after a script set a cookie, which can neither make nor change one that is kept from
+ * scripts (RFC 6265bis section 5.7).
+ */
 export function updateJar(
   jar: readonly JarCookie[],
   values: readonly string[],
   requestPath: string,
   now: number,
+  isScript = false,
 ): JarCookie[] {
   const next = jar.filter((cookie) => cookie.expiresAt === null || cookie.expiresAt > now)
   for (const text of values.slice(0, MAX_COOKIES)) {
@@ -115,10 +121,12 @@ export function updateJar(
     const given = attributes.get('path') ?? ''
     const path = given.startsWith('/') ? given : defaultPath(requestPath)
     const at = next.findIndex((other) => other.name === cookie.name && other.path === path)
+    const isHttpOnly = attributes.has('httponly')
+    if (isScript && (isHttpOnly || isHidden(next[at]))) continue
     if (at >= 0) next.splice(at, 1)
     const expiresAt = expiryOf(attributes, now)
     if (expiresAt === null || expiresAt > now)
-      next.push({ name: cookie.name, value: cookie.value, path, expiresAt })
+      next.push({ name: cookie.name, value: cookie.value, path, expiresAt, isHttpOnly })
   }
   return next.slice(-MAX_COOKIES)
 }
@@ -133,6 +141,15 @@ export function cookiesFor(jar: readonly JarCookie[], requestPath: string, now: 
     .toSorted((a, b) => b.path.length - a.path.length)
     .map((cookie) => `${cookie.name}=${cookie.value}`)
     .join('; ')
+}
+
+/** What a script of a page may read. */
+export function scriptCookies(jar: readonly JarCookie[]): readonly JarCookie[] {
+  return jar.filter((cookie) => !isHidden(cookie))
+}
+
+function isHidden(cookie: JarCookie | undefined): boolean {
+  return cookie !== undefined && cookie.isHttpOnly !== false
 }
 
 function expiryOf(attributes: ReadonlyMap<string, string>, now: number): number | null {

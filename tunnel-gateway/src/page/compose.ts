@@ -6,8 +6,10 @@ import type { GatewayConfig } from '#src/config.ts'
 import type { ControlPlane } from '#src/control-plane/client.ts'
 import type { Directory } from '#src/control-plane/directory.ts'
 import type { Router } from '#src/core/upstream.ts'
+import type { CookieJars } from '#src/user/cookie-jar.ts'
 import type { PageLayer } from './layers.ts'
 import type { OwnPath, OwnPaths } from './own-paths.ts'
+import { createShimPaths } from './shim/own-paths.ts'
 
 export interface PageDeps {
   readonly config: GatewayConfig
@@ -19,6 +21,7 @@ export interface PageDeps {
   readonly log: Logger
   readonly portalOrigin: string
   readonly scheme: 'http' | 'https'
+  readonly jars: CookieJars
   /** Milliseconds since 1970; null: not since this shard started. */
   lastSeenAt(controllerId: string): number | null
 }
@@ -31,10 +34,10 @@ export interface PageParts {
   signInsChanged(userId: string | null, controllerId: string | null): void
 }
 
-export function composePages(_deps: PageDeps): PageParts {
+export function composePages(deps: PageDeps): PageParts {
   return {
     layers: [],
-    ownPaths: new Map<string, OwnPath>([]),
+    ownPaths: new Map<string, OwnPath>([...createShimPaths(deps.jars)]),
     signInsChanged: () => undefined,
   }
 }

@@ -2,12 +2,18 @@
 import type { Store } from '@wmoc/platform/store'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import { cookiesFor, updateJar } from '#src/core/cookie-rules.ts'
+import { cookiesFor, scriptCookies, updateJar } from '#src/core/cookie-rules.ts'
 import type { JarCookie } from '#src/core/cookie-rules.ts'
 
 const JAR_TTL_MS = 24 * 3_600_000
 const Jar = z.array(
-  z.object({ name: z.string(), value: z.string(), path: z.string(), expiresAt: z.number().nullable() }),
+  z.object({
+    name: z.string(),
+    value: z.string(),
+    path: z.string(),
+    expiresAt: z.number().nullable(),
+    isHttpOnly: z.boolean().optional(),
+  }),
 )
 
 export interface CookieJars {
@@ -16,6 +22,10 @@ export interface CookieJars {
   /** The same for a page, whose requests may reach one shard after another: as the store has it now. */
   latestHeader(sessionId: string, controllerId: string, path: string): Promise<string>
   keep(sessionId: string, controllerId: string, path: string, setCookies: readonly string[]): void
+  /** `document.cookie` of the page at the path. */
+  readByScript(sessionId: string, controllerId: string, path: string): Promise<string>
+  /** Kept when it resolves, as far as the store can be reached: the page's next request counts on it. */
+  setByScript(sessionId: string, controllerId: string, path: string, setCookie: string): Promise<void>
 }
 
 export function createCookieJars(store: Store): CookieJars {
@@ -45,6 +55,15 @@ export function createCookieJars(store: Store): CookieJars {
       const next = updateJar(jars.get(key) ?? [], setCookies, path, Date.now())
       jars.set(key, next)
       void store.set(key, JSON.stringify(next), { ttlMs: JAR_TTL_MS }).catch(() => undefined)
+    },
+    async readByScript(sessionId, controllerId, path) {
+      return header(scriptCookies(await load(keyOf(sessionId, controllerId))), path)
+    },
+    async setByScript(sessionId, controllerId, path, setCookie) {
+      const key = keyOf(sessionId, controllerId)
+      const next = updateJar(await load(key), [setCookie], path, Date.now(), true)
+      jars.set(key, next)
+      await store.set(key, JSON.stringify(next), { ttlMs: JAR_TTL_MS }).catch(() => undefined)
     },
   }
 }

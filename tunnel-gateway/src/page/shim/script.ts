@@ -8,14 +8,14 @@ import type { ToldPlace } from './browser/here.ts'
 /** Made of `browser/` by `npm run gen`. */
 export const SHIM: Buffer = readFileSync(new URL('generated/shim.js', import.meta.url))
 
-const VERSION = createHash('sha256').update(SHIM).digest('base64url').slice(0, 16)
+export const SHIM_VERSION = createHash('sha256').update(SHIM).digest('base64url').slice(0, 16)
 
 /** Below a page's prefix. */
 export const SHIM_PATH = '/_wmoc/shim.js'
 
 /** Where a page's shim lies, with the version that makes it immutable. */
 export function shimAddress(place: PagePlace): string {
-  return `${pageBase(place)}${SHIM_PATH}?v=${VERSION}`
+  return `${pageBase(place)}${SHIM_PATH}?v=${SHIM_VERSION}`
 }
 
 /**
