@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { after, before, suite, test } from 'node:test'
-import { openStore } from '@wmoc/platform/open-store'
-import { createLogger } from '@wmoc/platform/log'
-import { GATEWAY_CHANNEL } from '@wmoc/protocol/control-plane'
 import type { GatewayNotice } from '@wmoc/protocol/control-plane'
 import { WebSocket } from 'ws'
-import { startHarness } from '#src/testing/harness.ts'
+import { startHarness, until } from '#src/testing/harness.ts'
 import type { Ask, Harness } from '#src/testing/harness.ts'
 import { onlineV2 } from '#src/testing/raw-device-v2.ts'
-import { IN_FRAME, SHELL, openFrame, served } from './testing/frames.ts'
-import type { Served } from './testing/frames.ts'
+import {
+  announceTo,
+  IN_FRAME,
+  openAsGuest as openByLink,
+  openFrame,
+  served,
+  SHELL,
+} from './testing/frames.ts'
 
 const NAVIGATE = {
   'sec-fetch-mode': 'navigate',
@@ -29,12 +31,7 @@ suite('a page in the frame of the portal’s shell', () => {
   const ask = (page: { src: string }, given: Partial<Ask> = {}) =>
     harness.ask({ ...given, path: page.src + (given.path ?? ''), headers: { ...IN_FRAME, ...given.headers } })
 
-  async function announce(notice: GatewayNotice): Promise<void> {
-    const log = createLogger({ process: 'gateway', level: 'silent' })
-    const store = openStore({ url: harness.redis.url, log, name: 'api' })
-    await store.publish(GATEWAY_CHANNEL, JSON.stringify(notice))
-    await store.close()
-  }
+  const announce = (notice: GatewayNotice) => announceTo(harness, notice)
 
   test('is opened by the portal for who signed in, and shows what the device answers', async () => {
     const { device, id, person } = await served(harness)
@@ -271,13 +268,40 @@ suite('a page in the frame of the portal’s shell', () => {
     assert.equal((await ask(opened, { method: 'POST' })).status, 403)
   })
 
-  const openAsGuest = (id: string, link: string, address = '203.0.113.1') =>
-    harness.ask({
-      path: `/c/${id}/_wmoc/page`,
-      method: 'POST',
-      headers: { ...SHELL, 'x-forwarded-for': address },
-      body: JSON.stringify({ link }),
+  test('O11: a WebSocket is the page’s or the shell’s; nobody else’s, and no viewer’s', async () => {
+    const { known, id, person } = await served(harness)
+    const agent = await onlineV2(harness.port, known, { rx_window: 65_536, rx_budget: 1_048_576 })
+    agent.serve((asked) => asked.stream.respond({ status: 101, headers: [] }, false))
+    const { src } = await openFrame(harness, id, person)
+    assert.equal(await dial(src, { origin: 'null' }), 101)
+    assert.equal(await dial(src, { origin: 'http://localhost:8080' }), 101)
+    assert.equal(await dial(src, { origin: 'http://evil.example' }), 403)
+    assert.equal(await dial(src, {}), 403)
+    assert.equal(await dial(src.replace(/.\/$/, '/'), { origin: 'null' }), 401)
+    harness.controlPlane.grant(person, id, 'viewer')
+    await announce({ type: 'access_changed', userId: person.userId, controllerId: id })
+    const viewed = await openFrame(harness, id, person)
+    await until(async () => (await dial(viewed.src, { origin: 'null' })) === 403)
+    agent.stop()
+  })
+
+  /** The status that a handshake was answered with. */
+  function dial(src: string, headers: Record<string, string>): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${harness.port}${src}ws`, {
+        headers: { host: 'localhost:8080', ...headers },
+      })
+      const end = (status: number) => {
+        socket.terminate()
+        resolve(status)
+      }
+      socket.on('open', () => end(101))
+      socket.on('unexpected-response', (_request, response) => end(response.statusCode!))
+      socket.on('error', reject)
     })
+  }
+
+  const openAsGuest = (id: string, link: string, address?: string) => openByLink(harness, id, link, address)
 
   suite('for a guest', () => {
     test('a link opens its device, as far as its scope goes', async () => {
@@ -302,71 +326,6 @@ suite('a page in the frame of the portal’s shell', () => {
       while (!statuses.includes(429) && statuses.length < 50) statuses.push((await guess('192.0.2.1')).status)
       assert.ok(statuses.slice(0, -1).every((status) => status === 404) && statuses.at(-1) === 429)
       assert.equal((await guess('192.0.2.2')).status, 404)
-    })
-  })
-
-  suite('ends', () => {
-    /** A page with a request and a WebSocket under way. */
-    async function busy(given: Served, opened: { src: string }) {
-      const agent = await onlineV2(harness.port, given.known, { rx_window: 65_536, rx_budget: 1_048_576 })
-      const socket = new WebSocket(`ws://127.0.0.1:${harness.port}${opened.src}ws`, {
-        origin: 'null',
-        headers: { host: 'localhost:8080' },
-      })
-      const upgraded = await agent.nextRequest()
-      upgraded.stream.respond({ status: 101, headers: [] }, false)
-      await once(socket, 'open')
-      const socketClosed = once(socket, 'close') as Promise<[number]>
-      const pending = ask(opened, { path: 'slow' })
-      await agent.nextRequest()
-      return { agent, pending, socketClosed }
-    }
-
-    const reasons: Record<string, (given: Served, capability: string) => Promise<unknown>> = {
-      'the sign-in session': async ({ person }) => {
-        harness.controlPlane.sessions.delete(person.sessionId)
-        await announce({ type: 'session_ended', sessionIds: [person.sessionId] })
-      },
-      'the access': async ({ person, id }) => {
-        harness.controlPlane.roles.delete(`${person.userId} ${id}`)
-        await announce({ type: 'access_changed', userId: person.userId, controllerId: id })
-      },
-      'the access epoch': async ({ known, id }) => {
-        harness.controlPlane.controllers.set(id, { ...known.record, accessEpoch: 2 })
-        await announce({ type: 'controller_changed', controllerId: id })
-      },
-      'its being closed': async ({ id, person }, capability) =>
-        harness.ask({
-          path: `/c/${id}/_wmoc/page/revoke`,
-          method: 'POST',
-          headers: { ...SHELL, authorization: `Bearer ${person.accessToken}` },
-          body: JSON.stringify({ capability }),
-        }),
-    }
-    for (const [name, end] of Object.entries(reasons))
-      test(`with ${name}: what is under way is cut, and nothing begins`, async () => {
-        const given = await served(harness)
-        const opened = await openFrame(harness, given.id, given.person)
-        const { agent, pending, socketClosed } = await busy(given, opened)
-        await end(given, opened.capability)
-        assert.equal((await pending).status, 404)
-        assert.deepEqual((await socketClosed)[0], 1008)
-        assert.ok([401, 404].includes((await ask(opened)).status))
-        agent.stop()
-      })
-
-    test('with its link, and with it only', async () => {
-      const given = await served(harness)
-      const { link, token } = harness.controlPlane.addLink(given.known, 'use')
-      const answer = await openAsGuest(given.id, token)
-      const opened = JSON.parse(answer.text) as { src: string; capability: string }
-      const { agent, pending, socketClosed } = await busy(given, opened)
-      harness.controlPlane.links.clear()
-      await announce({ type: 'page_link_ended', linkIds: [link.id] })
-      assert.equal((await pending).status, 404)
-      assert.equal((await socketClosed)[0], 1008)
-      assert.equal((await ask(opened)).status, 401)
-      agent.stop()
     })
   })
 })

@@ -23,13 +23,20 @@ interface Known extends PageState {
   readonly readAt: number
 }
 
-const FRESH_MS = 30_000
-const DOUBTED_MS = 1_000
 const NEVER: Known = { renewedUntil: 0, isRevoked: false, readAt: -Infinity }
 const REVOKED = { renewedUntil: 0, isRevoked: true }
 
-/** @param maxAgeMs Nothing is asked of a page that is older. */
-export function createPageStates(store: Store, maxAgeMs: number): PageStates {
+export interface PageStatesOptions {
+  /** Nothing is asked of a page that is older. */
+  readonly maxAgeMs: number
+  /** How long what was read is believed, … */
+  readonly freshMs?: number
+  /** … and where it would end a page. */
+  readonly doubtedMs?: number
+}
+
+export function createPageStates(store: Store, options: PageStatesOptions): PageStates {
+  const { maxAgeMs, freshMs = 30_000, doubtedMs = 1_000 } = options
   const pages = new LRUCache<string, Known>({ max: 50_000 })
   const reading = new Map<string, Promise<PageState>>()
   const known = (page: string) => pages.get(page) ?? NEVER
@@ -61,7 +68,7 @@ export function createPageStates(store: Store, maxAgeMs: number): PageStates {
   return {
     of(page, isDoubted = false) {
       const state = known(page)
-      const isFresh = performance.now() - state.readAt < (isDoubted ? DOUBTED_MS : FRESH_MS)
+      const isFresh = performance.now() - state.readAt < (isDoubted ? doubtedMs : freshMs)
       if (state.isRevoked || isFresh) return state
       const present = reading.get(page)
       if (present !== undefined) return present

@@ -1,6 +1,10 @@
 /** What tests of pages in frames share. */
+import { createLogger } from '@wmoc/platform/log'
+import { openStore } from '@wmoc/platform/open-store'
+import { GATEWAY_CHANNEL } from '@wmoc/protocol/control-plane'
+import type { GatewayNotice } from '@wmoc/protocol/control-plane'
 import type { OpenOutput } from '#src/page/capability/endpoints.ts'
-import type { Harness } from '#src/testing/harness.ts'
+import type { Answer, Harness } from '#src/testing/harness.ts'
 import type { KnownController, Person } from '#src/testing/control-plane-server.ts'
 import type { RawDevice } from '#src/testing/raw-device.ts'
 
@@ -51,4 +55,41 @@ export async function openFrame(harness: Harness, id: string, person: Person): P
   })
   if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`)
   return JSON.parse(answer.text) as Frame
+}
+
+/** A guest's attempt to open the page. @param address Of the guest, for a harness with one trusted hop. */
+export function openAsGuest(
+  harness: Harness,
+  id: string,
+  link: string,
+  address = '203.0.113.1',
+): Promise<Answer> {
+  return harness.ask({
+    path: `/c/${id}/_wmoc/page`,
+    method: 'POST',
+    headers: { ...SHELL, 'x-forwarded-for': address },
+    body: JSON.stringify({ link }),
+  })
+}
+
+/** Renews or revokes, as the shell does for this person; null: for a guest. */
+export function askFor(
+  harness: Harness,
+  what: 'renew' | 'revoke',
+  { id, person, capability }: { id: string; person: Person | null; capability: string },
+): Promise<Answer> {
+  return harness.ask({
+    path: `/c/${id}/_wmoc/page/${what}`,
+    method: 'POST',
+    headers: { ...SHELL, ...(person === null ? {} : { authorization: `Bearer ${person.accessToken}` }) },
+    body: JSON.stringify({ capability }),
+  })
+}
+
+/** As the API does it. */
+export async function announceTo(harness: Pick<Harness, 'redis'>, notice: GatewayNotice): Promise<void> {
+  const log = createLogger({ process: 'gateway', level: 'silent' })
+  const store = openStore({ url: harness.redis.url, log, name: 'api' })
+  await store.publish(GATEWAY_CHANNEL, JSON.stringify(notice))
+  await store.close()
 }
