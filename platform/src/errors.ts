@@ -11,6 +11,7 @@ export const ERRORS = {
   unauthenticated: { status: 401, title: 'Sign in first' },
   session_ended: { status: 401, title: 'The session has ended' },
   invalid_credentials: { status: 401, title: 'E-mail or password is wrong' },
+  device_sign_in_required: { status: 401, title: 'The device asks for its own user name and password' },
   forbidden: { status: 403, title: 'Your role does not allow this' },
   csrf_rejected: { status: 403, title: 'The request came from another site' },
   registration_closed: { status: 403, title: 'Registration is closed' },

@@ -226,7 +226,6 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
   const proxy = createProxy({
     router: peers.router,
-    lastSeenAt: connections.lastSeenAt,
     isDraining: drain.isDraining,
     bodies,
     bodyTimeoutMs: config.REQUEST_TIMEOUT_MS,
@@ -308,6 +307,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     isGoodPage: frames.isGoodPage,
     signInsChanged: parts.signInsChanged,
     log,
+    accessChanged: parts.accessChanged,
   })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
   const status = createStatus({

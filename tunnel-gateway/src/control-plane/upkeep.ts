@@ -37,8 +37,10 @@ export function createUpkeep(options: {
   isGoodPage(page: Capability, needs: LiveEntry['needs']): Promise<boolean>
   /** It was closed for good on some shard. */
   pageRevoked(page: string): void
-  /** Of this person, of this controller; null: of all. */
-  signInsChanged(userId: string | null, controllerId: string | null): void
+  /** A person's sign-in to a device's own page was made or forgotten. */
+  signInsChanged(userId: string, controllerId: string): void
+  /** Whose access, to what; null: anybody's, anything. */
+  accessChanged(userId: string | null, controllerId: string | null): void
   log: Logger
 }): Upkeep {
   const { directory, hub, proxy, claims, commands, reporter, log } = options
@@ -119,13 +121,13 @@ export function createUpkeep(options: {
       revoked({ controllerId }) {
         directory.forgetController(controllerId)
         directory.forgetAccess(null, controllerId)
-        options.signInsChanged(null, controllerId)
+        options.accessChanged(null, controllerId)
         revoke(controllerId)
       },
       controller_changed: ({ controllerId }) => quietly(reread(controllerId)),
       access_changed({ userId, controllerId }) {
         directory.forgetAccess(userId, controllerId)
-        options.signInsChanged(userId, controllerId)
+        options.accessChanged(userId, controllerId)
         quietly(recheck())
       },
       page_credentials_changed: ({ userId, controllerId }) => options.signInsChanged(userId, controllerId),

@@ -7,9 +7,13 @@ import type { ControlPlane } from '#src/control-plane/client.ts'
 import type { Directory } from '#src/control-plane/directory.ts'
 import type { Router } from '#src/core/upstream.ts'
 import type { CookieJars } from '#src/user/cookie-jar.ts'
+import type { LiveRequests } from '#src/user/live.ts'
+import { composeCache } from './cache/compose.ts'
 import type { PageLayer } from './layers.ts'
 import type { OwnPath, OwnPaths } from './own-paths.ts'
 import { createShimPaths } from './shim/own-paths.ts'
+import { composeVault } from './vault/compose.ts'
+import type { Vault } from './vault/layer.ts'
 
 export interface PageDeps {
   readonly config: GatewayConfig
@@ -24,20 +28,39 @@ export interface PageDeps {
   readonly jars: CookieJars
   /** Milliseconds since 1970; null: not since this shard started. */
   lastSeenAt(controllerId: string): number | null
+  /** All that is under way. */
+  readonly live: LiveRequests
 }
 
 export interface PageParts {
-  /** Outermost first: rewrite, offline, cache, vault. */
+  /** Outermost first: compress, rewrite, offline, cache, vault. */
   readonly layers: readonly PageLayer[]
   readonly ownPaths: OwnPaths
-  /** A person's sign-in to a device's page was made or forgotten; null: anybody's, any device's. */
-  signInsChanged(userId: string | null, controllerId: string | null): void
+  /** The one that programs meet too. */
+  readonly vault: Vault
+  /** A person's sign-in to a device's page was made or forgotten. */
+  signInsChanged(userId: string, controllerId: string): void
+  /** Whose access, to what; null: anybody's, anything. */
+  accessChanged(userId: string | null, controllerId: string | null): void
+  /** Tells the API what was counted. */
+  stop(): Promise<void>
 }
 
 export function composePages(deps: PageDeps): PageParts {
+  const vault = composeVault(deps)
+  const cache = composeCache(deps)
   return {
-    layers: [],
-    ownPaths: new Map<string, OwnPath>([...createShimPaths(deps.jars)]),
-    signInsChanged: () => undefined,
+    layers: [cache.compress, cache.cache, vault.layer],
+    ownPaths: new Map<string, OwnPath>([vault.ownPath, ...createShimPaths(deps.jars)]),
+    vault: vault.layer,
+    signInsChanged(userId, controllerId) {
+      vault.signIns.changed(userId, controllerId)
+      cache.signInsChanged(userId, controllerId)
+    },
+    accessChanged(userId, controllerId) {
+      vault.signIns.accessChanged(userId, controllerId)
+      cache.signInsChanged(userId, controllerId)
+    },
+    stop: cache.stop,
   }
 }

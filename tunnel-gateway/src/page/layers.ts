@@ -17,6 +17,13 @@ export interface PageLayer {
  */
 export const OWN_PAGE = ['X-WMOC-Page', 'own'] as const
 
+/** On the problem that says that the device is away; a device can't say so of itself. */
+export const AWAY = ['X-WMOC-Away', 'device'] as const
+
+export function isAway(headers: readonly string[]): boolean {
+  return headers.includes(AWAY[0])
+}
+
 /** Whether a head (name after value) is of an answer of ours. */
 export function isOwnPage(headers: readonly string[]): boolean {
   for (let at = 0; at < headers.length; at += 2) if (headers[at] === OWN_PAGE[0]) return true

@@ -56,8 +56,9 @@ const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
 
 export function createUserListener(options: UserListenerOptions): UserListener {
   const { gatekeeper, pages, proxy, directory, tracing } = options
-  const { layers, ownPaths } = options.parts
-  const toPage = throughLayers(layers, (proxied) => proxy.handle(proxied))
+  const { layers, ownPaths, vault } = options.parts
+  const toDevice = (proxied: ProxyRequest) => proxy.handle(proxied)
+  const toPage = throughLayers(layers, toDevice)
   const { portalOrigin, scheme, jars } = options
   const { capabilities, endpoints } = options.frames
   const frame = createFrame({
@@ -176,8 +177,10 @@ export function createUserListener(options: UserListenerOptions): UserListener {
   }
 
   function pass({ upgrade, response }: Call, proxied: ProxyRequest): void | Promise<void> {
-    if (upgrade !== null) return proxy.upgrade({ ...proxied, response, ...upgrade })
-    return proxied.surface === 'api' ? proxy.handle(proxied) : toPage(proxied)
+    if (upgrade === null) return proxied.surface === 'api' ? vault.handle(proxied, toDevice) : toPage(proxied)
+    const open = (signed: ProxyRequest) => proxy.upgrade({ ...signed, response, ...upgrade })
+    const signed = vault.authorise(proxied)
+    return signed instanceof Promise ? signed.then(open) : open(signed)
   }
 
   function common({ request, response, host, expectsContinue, clientAddress, span }: Call) {

@@ -1,21 +1,16 @@
-/** Answers that the gateway gives itself: problem+json, redirects, and a page for people. */
-import { createHash } from 'node:crypto'
+/** Answers that the gateway gives itself: problem+json and redirects. */
 import type { IncomingMessage } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
 import type { StreamFailure } from '#src/core/upstream.ts'
-import { OWN_PAGE } from '#src/page/layers.ts'
+import { AWAY } from '#src/page/layers.ts'
 import type { Answer } from './answer.ts'
 import { endAfterThis } from './connection-order.ts'
 
-const COMMON = [
-  'X-Content-Type-Options',
-  'nosniff',
-  'Referrer-Policy',
-  'no-referrer',
-  'Cache-Control',
-  'no-store',
-]
+const OWN = ['X-Content-Type-Options', 'nosniff', 'Cache-Control', 'no-store'] as const
+const COMMON = [...OWN, 'Referrer-Policy', 'no-referrer'] as const
+
+const AWAY_RETRY_MS = 5_000
 
 /** Ends the response with a problem; where its head is out already, cuts the connection instead. */
 export function sendProblem(
@@ -48,6 +43,14 @@ export function sendError(response: Answer, error: unknown, headers: readonly st
   response.end(body)
 }
 
+/** Headers of a page of ours, with those that all of them have; to be called when the head is about to go out. */
+export function withOwnHeaders(response: Answer, headers: readonly string[]): string[] {
+  const { req } = response
+  const isLast = isBodyUnread(req)
+  if (isLast) endAfterThis(req.socket)
+  return [...OWN, ...headers, ...(isLast ? ['Connection', 'close'] : [])]
+}
+
 /** A body that nobody will read ends the connection, so that it can't be taken for the next request. */
 function isBodyUnread({ complete, headers }: IncomingMessage): boolean {
   if (complete) return false
@@ -73,13 +76,18 @@ export function sendFailure(response: Answer, failure: StreamFailure, isDraining
     case 'not_supported':
       return sendUnsupported(response)
     case 'device_offline':
-      return sendProblem(response, failure, { retryAfterMs: 5_000 })
+      return sendAway(response)
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
       return sendProblem(response, failure)
     default:
       return sendProblem(response, failure)
   }
+}
+
+/** Nobody knows where the device is; what a person is shown of it then is a layer's to decide. */
+export function sendAway(response: Answer): void {
+  sendProblem(response, 'device_offline', { retryAfterMs: AWAY_RETRY_MS }, AWAY)
 }
 
 /** Of an ordinary request it is only its length that a device may not support. */
@@ -96,61 +104,21 @@ const NO_WEBSOCKETS =
 
 export function redirect(
   response: Answer,
-  status: 303 | 308,
+  status: 303 | 307 | 308,
   location: string,
   headers: readonly string[] = [],
 ): void {
-  response.writeHead(status, [...COMMON, ...headers, 'Location', location, 'Content-Length', '0'])
+  response.writeHead(
+    status,
+    withOwnHeaders(response, [
+      'Referrer-Policy',
+      'no-referrer',
+      ...headers,
+      'Location',
+      location,
+      'Content-Length',
+      '0',
+    ]),
+  )
   response.end()
-}
-
-const TEXTS = {
-  en: {
-    title: 'The controller is offline',
-    text: 'It is not connected right now. This page opens by itself as soon as it is back.',
-    seen: 'Last seen: ',
-  },
-  ru: {
-    title: 'Контроллер не в сети',
-    text: 'Сейчас он не подключён. Страница откроется сама, как только он вернётся.',
-    seen: 'Был в сети: ',
-  },
-} as const
-
-const STYLE =
-  'body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem;color:#1c1f23;background:#fff}' +
-  '@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#15181c}}'
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
-const RELOAD_SEC = 5
-
-/** A person opened the page of a device that is away: the page tries again by itself. */
-export function sendOfflinePage(
-  response: Answer,
-  acceptLanguage: string | undefined,
-  lastSeenAt: number | null,
-): void {
-  const language = /^\s*ru\b/i.test(acceptLanguage ?? '') ? 'ru' : 'en'
-  const text = TEXTS[language]
-  const iso = lastSeenAt === null ? null : new Date(lastSeenAt).toISOString()
-  const seen =
-    iso === null
-      ? ''
-      : `<p>${text.seen}<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time></p>`
-  const html =
-    `<!doctype html><html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
-    `<meta http-equiv="refresh" content="${RELOAD_SEC}"><title>${text.title}</title><style>${STYLE}</style></head>` +
-    `<body><main><h1>${text.title}</h1><p>${text.text}</p>${seen}</main></body></html>`
-  response.writeHead(503, [
-    ...COMMON,
-    ...OWN_PAGE,
-    'Content-Type',
-    'text/html; charset=utf-8',
-    'Content-Security-Policy',
-    `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    'Retry-After',
-    String(RELOAD_SEC),
-    'Content-Length',
-    String(Buffer.byteLength(html)),
-  ])
-  response.end(html)
 }

@@ -18,7 +18,7 @@ import { createLiveRequests } from './live.ts'
 import type { LiveEntry } from './live.ts'
 import { answerContext, outgoingHead, traceFor } from './outgoing.ts'
 import type { Principal } from './principal.ts'
-import { sendError, sendFailure, sendOfflinePage, sendProblem } from './problem.ts'
+import { sendAway, sendError, sendFailure, sendProblem } from './problem.ts'
 import { beginLeg } from './request-spans.ts'
 import { createTraffic } from './traffic.ts'
 import { createUserSockets } from './user-sockets.ts'
@@ -90,7 +90,6 @@ export interface Proxy {
 
 export interface ProxyOptions {
   readonly router: Router
-  lastSeenAt(controllerId: string): number | null
   isDraining(): boolean
   readonly scheme: 'http' | 'https'
   /** Bytes of bodies that may be held for all users together. */
@@ -107,7 +106,6 @@ export interface ProxyOptions {
   readonly log: Logger
 }
 
-const OFFLINE_RETRY_MS = 5_000
 /** Longest silence in a body that the device would take as it comes. */
 const BODY_IDLE_MS = 60_000
 
@@ -275,10 +273,9 @@ export function createProxy(options: ProxyOptions): Proxy {
     return opened
   }
 
-  function sendOffline({ response, request, isNavigation, record }: ProxyRequest): void {
-    if (options.isDraining()) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
-    if (!isNavigation) return sendProblem(response, 'device_offline', { retryAfterMs: OFFLINE_RETRY_MS })
-    sendOfflinePage(response, request.headers['accept-language'], options.lastSeenAt(record.controllerId))
+  function sendOffline({ response }: ProxyRequest): void {
+    if (options.isDraining()) sendProblem(response, 'draining', { retryAfterMs: 1_000 })
+    else sendAway(response)
   }
 
   return {

@@ -1,0 +1,85 @@
+/** An answer that stops a device's challenge before a browser sees it: browsers would ask in the portal's name. */
+import type { Answer } from '#src/user/answer.ts'
+import { AnswerLayer } from '#src/user/answer.ts'
+import { chooseChallenge } from './challenge.ts'
+import type { Challenge } from './challenge.ts'
+
+/** None of these means anything to a browser once the gateway signs in. */
+const NAMES: ReadonlySet<string> = new Set(['www-authenticate', 'authentication-info'])
+
+export interface ChallengeEvents {
+  /** A 401 that can be answered was taken off the way: the user still waits. Called once, after the head was written. */
+  challenged(challenge: Challenge): void
+  /** The head of anything else goes on. */
+  passed(status: number): void
+}
+
+export class ChallengeAnswer extends AnswerLayer {
+  readonly #events: ChallengeEvents
+  /** What follows is the rest of an answer that nobody gets. */
+  #isTaken = false
+
+  constructor(inner: Answer, events: ChallengeEvents) {
+    super(inner)
+    this.#events = events
+  }
+
+  override get headersSent(): boolean {
+    return this.#isTaken || super.headersSent
+  }
+
+  override get statusCode(): number {
+    return this.#isTaken ? 401 : super.statusCode
+  }
+
+  override get writableLength(): number {
+    return this.#isTaken ? 0 : super.writableLength
+  }
+
+  override writeHead(status: number, headers: string[]): unknown {
+    const values: string[] = []
+    const kept: string[] = []
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at]!.toLowerCase()
+      if (name === 'www-authenticate') values.push(headers[at + 1]!)
+      if (!NAMES.has(name)) kept.push(headers[at]!, headers[at + 1]!)
+    }
+    const challenge = status === 401 ? chooseChallenge(values) : null
+    if (challenge === null) {
+      this.#events.passed(status)
+      return super.writeHead(status, kept)
+    }
+    this.#isTaken = true
+    // The device's answer is still being written by whoever called.
+    process.nextTick(() => this.#events.challenged(challenge))
+    return this
+  }
+
+  override flushHeaders(): void {
+    if (!this.#isTaken) super.flushHeaders()
+  }
+
+  override write(bytes: Uint8Array): boolean {
+    return this.#isTaken || super.write(bytes)
+  }
+
+  override end(body?: Uint8Array | string, encoding?: BufferEncoding): unknown {
+    return this.#isTaken ? this : super.end(body, encoding)
+  }
+
+  override addTrailers(trailers: [string, string][]): void {
+    if (!this.#isTaken) super.addTrailers(trailers)
+  }
+
+  override cork(): void {
+    if (!this.#isTaken) super.cork()
+  }
+
+  override uncork(): void {
+    if (!this.#isTaken) super.uncork()
+  }
+
+  override destroy(): unknown {
+    return this.#isTaken ? this : super.destroy()
+  }
+}
