@@ -251,6 +251,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     portalOrigin,
     scheme,
     lastSeenAt: connections.lastSeenAt,
+    live: proxy.register,
     jars,
   }
   const parts = composePages(pageDeps)
@@ -381,7 +382,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   lifecycle.add('outboxes', {
     async stop() {
       commands.stop()
-      await Promise.all([ingest.stop(3_000), reporter.stop(3_000)])
+      await Promise.all([ingest.stop(3_000), reporter.stop(3_000), parts.stop()])
     },
   })
   lifecycle.add('peer listener', { start: () => peers.listen() })

@@ -164,6 +164,18 @@ export const config = defineConfig({
       schema: durationMs(300_000),
       description: 'Time for a request of a user to arrive, as far as it is collected before it goes on',
     },
+    PAGE_CACHE_BYTES: {
+      schema: count(67_108_864),
+      description: 'Bytes of devices’ pages that are kept; as many again may be on their way to several people',
+    },
+    PAGE_CACHE_CONTROLLER_BYTES: {
+      schema: count(8_388_608),
+      description: 'The same of one controller',
+    },
+    PAGE_CACHE_OBJECT_BYTES: {
+      schema: count(1_048_576),
+      description: 'Longest answer that is kept, or shared by those who ask for it at the same time',
+    },
     MAX_BODY_BYTES: {
       schema: count(134_217_728),
       description: 'Bytes of users’ bodies held at once, of all requests together',

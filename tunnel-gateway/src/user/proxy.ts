@@ -15,7 +15,7 @@ import { announcedBody, collectBody, pipeBody, tooLarge, UserLeft } from './body
 import { Exchange } from './exchange.ts'
 import type { ExchangePorts } from './exchange.ts'
 import { createLiveRequests } from './live.ts'
-import type { LiveEntry } from './live.ts'
+import type { LiveEntry, LiveRequests } from './live.ts'
 import { answerContext, outgoingHead, traceFor } from './outgoing.ts'
 import type { Principal } from './principal.ts'
 import { sendAway, sendError, sendFailure, sendProblem } from './problem.ts'
@@ -85,6 +85,8 @@ export interface Proxy {
   /** The shard leaves: event streams end between two events, WebSockets close; the rest goes on to its end. */
   leave(): void
   readonly live: Iterable<LiveEntry>
+  /** The register of all that, for who answers without the proxy. */
+  readonly register: LiveRequests
   readonly size: () => number
 }
 
@@ -288,6 +290,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       for (const entry of live.all()) entry.leave()
     },
     live: live.all(),
+    register: live,
     size: () => live.size,
   }
 }
