@@ -47,12 +47,24 @@ suite('options', () => {
       [['surplus'], /surplus/],
       [['--credentials', 'x'], /--fleet/],
       [['--fleet', '2', '--state', 'x'], /one controller/],
+      [['--allow-port', '81'], /goes with --upstream/],
+      [['--upstream', 'http://x', '--allow-port', '0'], /--allow-port/],
+      [['--upstream', 'http://x', '--ports', '81'], /--allow-port/],
     ]
     for (const [args, reason] of reasons) {
       const parsed = parseOptions(args)
       assert.ok(parsed.kind === 'error', args.join(' '))
       assert.match(parsed.message, reason)
     }
+  })
+
+  test('read ports, one by one or in a list', () => {
+    const agent = parseOptions(['--upstream', 'http://x', '--allow-port', '81', '--allow-port', '8080'])
+    assert.ok(agent.kind === 'run')
+    assert.deepEqual(agent.options['allow-port'], [81, 8_080])
+    const own = parseOptions(['--ports', '81,8080'])
+    assert.ok(own.kind === 'run')
+    assert.deepEqual(own.options.ports, [81, 8_080])
   })
 
   test('read a list of faults', () => {

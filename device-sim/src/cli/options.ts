@@ -1,7 +1,7 @@
 /** The command line of the simulator: text in, checked options out. */
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { DEVICE_FEATURES } from '@wmoc/protocol/messages'
+import { DEVICE_FEATURES, V1_LIMITS } from '@wmoc/protocol/messages'
 import { CORPUS_NAMES } from '../corpus/index.ts'
 import { FAULT_MEANINGS, FAULTS } from '../device/faults.ts'
 import { PROFILES, type ProfileName } from '../device/profile.ts'
@@ -24,6 +24,8 @@ export const HELP = `A simulated controller, a fleet of them, or an agent in fro
   --state FILE         keep credentials and done commands here (mode 0600); without it they end with the process
   --upstream URL       answer with the real web server at http://host:port instead of the own page; WebSockets and
                        server-sent events pass through
+  --allow-port PORT    with --upstream: people may reach this port of that host too; may be given several times
+  --ports LIST         without --upstream: serve a second page and a WebSocket at these ports, comma-separated
   --page NAME          serve a page as a well-known firmware makes it, instead of the own one: ${CORPUS_NAMES.join(', ')}
   --mac MAC            hardware address to report (default: made up once)
   --model NAME         model to report
@@ -46,6 +48,7 @@ ${faultLines}
 Ctrl-C closes every tunnel cleanly.
 `
 
+const ports = z.array(z.coerce.number<string>().int().min(1).max(65_535)).max(V1_LIMITS.maxPagePorts)
 const seconds = z.coerce.number().min(0).max(86_400)
 
 const protocols = Object.keys(PROTOCOLS) as ProtocolName[]
@@ -69,6 +72,12 @@ const Options = z
     code: z.boolean().default(false),
     state: z.string().min(1).optional(),
     upstream: z.url({ protocol: /^http$/ }).optional(),
+    'allow-port': ports.default([]),
+    ports: z
+      .string()
+      .transform((list) => list.split(','))
+      .pipe(ports)
+      .optional(),
     page: z.enum(CORPUS_NAMES).optional(),
     mac: z
       .string()
@@ -91,6 +100,14 @@ const Options = z
     ({ page, upstream, fleet }) => !page || (!upstream && !fleet),
     '--page is for one controller without --upstream',
   )
+  .refine(
+    (options) => options['allow-port'].length === 0 || options.upstream,
+    '--allow-port goes with --upstream: it says what else of that host may be reached',
+  )
+  .refine(
+    (options) => !options.ports || (!options.upstream && !options.page),
+    '--ports is for the own page; with --upstream it is --allow-port',
+  )
   .refine(({ credentials, fleet }) => !credentials || fleet, '--credentials goes with --fleet')
   .refine(({ faults, fleet }) => !faults.includes('duplicate') || fleet, 'duplicate goes with --fleet')
   .refine(
@@ -100,6 +117,8 @@ const Options = z
 export type Options = z.infer<typeof Options>
 
 const FLAGS = new Set(['code', 'qr', 'json', 'help'])
+/** May be given several times. */
+const LISTS = new Set(['allow-port'])
 const NAMES = [...Object.keys(Options.shape), 'help']
 
 export type ParsedOptions =
@@ -110,7 +129,10 @@ export type ParsedOptions =
 /** Arguments without the program's name. */
 export function parseOptions(args: readonly string[]): ParsedOptions {
   const definitions = Object.fromEntries(
-    NAMES.map((name) => [name, { type: FLAGS.has(name) ? ('boolean' as const) : ('string' as const) }]),
+    NAMES.map((name) => [
+      name,
+      { type: FLAGS.has(name) ? ('boolean' as const) : ('string' as const), multiple: LISTS.has(name) },
+    ]),
   )
   let values: Record<string, unknown>
   try {

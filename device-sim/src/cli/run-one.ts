@@ -1,4 +1,5 @@
 /** One controller on the command line. */
+import type { DeviceCredentials } from '@wmoc/protocol/messages'
 import { createFileStore, createMemoryStore } from '../device/store.ts'
 import { createCorpusDevice } from '../corpus/index.ts'
 import { createSimulator, type Simulator } from '../simulator.ts'
@@ -8,7 +9,8 @@ import type { Screen } from './screen.ts'
 
 /** Runs until `signal` aborts or the platform revokes the controller; resolves with the exit code. */
 export async function runOne(options: Options, screen: Screen, signal: AbortSignal): Promise<number> {
-  const forward = options.upstream ? createForward(options.upstream) : null
+  const allowedPorts = options['allow-port']
+  const forward = options.upstream ? createForward(options.upstream, allowedPorts) : null
   const page = options.page ? createCorpusDevice(options.page) : null
   const simulator = createSimulator({
     url: options.url,
@@ -21,7 +23,7 @@ export async function runOne(options: Options, screen: Screen, signal: AbortSign
       ...(options.mac ? { mac: options.mac.toUpperCase().replaceAll('-', ':') } : {}),
       model: options.model ?? (forward ? 'WMOC Agent' : 'WMOC Sim 1'),
       firmware_version: options.firmware ?? '1.0.0',
-      ...(page && page.ports.length > 0 ? { page_ports: [...page.ports] } : {}),
+      ...portsOf(options, page?.ports ?? options.ports ?? allowedPorts),
     },
     handler: forward?.handler ?? page?.handlers.request,
     socketHandler: forward?.socketHandler ?? page?.handlers.socket,
@@ -36,6 +38,12 @@ export async function runOne(options: Options, screen: Screen, signal: AbortSign
   forward?.close()
   screen.line('stopped', { reason })
   return reason === 'revoked' ? 3 : 0
+}
+
+/** Ports are named by a page together with the host that it knows itself by. */
+function portsOf({ upstream }: Options, ports: readonly number[]): DeviceCredentials {
+  if (ports.length === 0) return {}
+  return { page_ports: [...ports], ...(upstream ? { host: new URL(upstream).host } : {}) }
 }
 
 function show(simulator: Simulator, screen: Screen): void {

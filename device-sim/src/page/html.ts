@@ -120,3 +120,18 @@ export function aboutPage(page: PageModel): string {
 export function notFoundPage(page: PageModel): string {
   return layout(page, 'Not found', '<h2>Not found</h2>\n<p><a href="/">Back to the status</a></p>')
 }
+
+/** What another port of the device serves: a page whose WebSocket is at the same port. */
+export function portPage(page: PageModel, port: string): string {
+  return layout(
+    page,
+    `Port ${port}`,
+    `<h2>Port ${escapeHtml(port)}</h2>
+<p>The WebSocket here says: <output id="echo">…</output></p>
+<script>
+const socket = new WebSocket('ws://' + location.hostname + ':${Number(port)}/')
+socket.onopen = () => socket.send('hello, port ${Number(port)}')
+socket.onmessage = ({ data }) => { document.querySelector('#echo').textContent = data }
+</script>`,
+  )
+}

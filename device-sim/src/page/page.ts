@@ -4,7 +4,7 @@ import type { DeviceRequest, Handlers } from '../device/handler.ts'
 import { answering, cookieOf, headerOf, html, json, redirect, type Answer, type Route } from './answer.ts'
 import { ASSETS, type Asset } from './assets.ts'
 import { serveFile, storeUpload } from './files.ts'
-import { aboutPage, filesPage, notFoundPage, settingsPage, statusPage } from './html.ts'
+import { aboutPage, filesPage, notFoundPage, portPage, settingsPage, statusPage } from './html.ts'
 import type { PageModel } from './model.ts'
 import { createSockets } from './sockets.ts'
 import { streamRoutes } from './streams.ts'
@@ -72,6 +72,8 @@ export function createPage(page: PageModel, onChange: (sentence: string) => void
 
   function find(request: DeviceRequest, url: URL): Answer | Promise<Answer> {
     const method = request.method === 'HEAD' ? 'GET' : request.method
+    const port = headerOf(request, 'x-forwarded-port')
+    if (port !== null && method === 'GET' && url.pathname === '/') return html(portPage(page, port))
     const asset = ASSETS.get(url.pathname)
     if (asset && method === 'GET') return serveAsset(request, asset)
     const route = routes[`${method} ${url.pathname}`]

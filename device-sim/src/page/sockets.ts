@@ -1,4 +1,4 @@
-/** The page's WebSockets: `/ws/echo` gives every message back, `/ws/live` tells the status and takes `{"on":…}`. */
+/** The page's WebSockets: `/ws/echo` (`/` at another port) gives every message back, `/ws/live` tells the status and takes `{"on":…}`. */
 import { z } from 'zod'
 import type { DeviceSocket, SocketHandler } from '../device/handler.ts'
 import { headerOf } from './answer.ts'
@@ -27,7 +27,8 @@ export function createSockets(status: () => unknown, setSwitch: (isOn: boolean) 
   return (request, socket) => {
     const { pathname } = URL.parse(request.path, 'http://device') ?? { pathname: '' }
     if (pathname === '/ws/live') return live(socket)
-    if (pathname !== '/ws/echo') return socket.refuse(404, { 'Content-Type': 'text/plain' }, NOT_FOUND)
+    const isEcho = pathname === (headerOf(request, 'x-forwarded-port') === null ? '/ws/echo' : '/')
+    if (!isEcho) return socket.refuse(404, { 'Content-Type': 'text/plain' }, NOT_FOUND)
     const offered = headerOf(request, 'sec-websocket-protocol')?.split(',')[0]?.trim()
     const echo = wholeMessages(socket, (bytes, isBinary) => socket.send(bytes, isBinary))
     socket.accept(offered ? { 'Sec-WebSocket-Protocol': offered } : {}, {

@@ -3,11 +3,13 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { DEFAULT_CHUNK_BYTES } from '@wmoc/protocol/v1-body'
 import type { DeviceRequest, RequestHandler, ResponseSink, SocketHandler } from '../device/handler.ts'
-import { requestHeaders, responseHeaders } from './headers.ts'
-import { createSocketForward } from './socket.ts'
+import { headerOf } from '../page/answer.ts'
+import { FORWARDED_PORT, requestHeaders, responseHeaders } from './headers.ts'
+import { forwardSocket } from './socket.ts'
 
 const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' }
 const CONNECT_TIMEOUT_MS = 10_000
+const MAX_SOCKETS = 256
 
 export type Forward = {
   handler: RequestHandler
@@ -19,16 +21,39 @@ export type Forward = {
  * Forwards to `origin` (http://host:port). Bodies stream both ways in constant memory: each side is read no faster than
  * the other takes. Redirects are not followed; `Location` of the upstream's own address becomes a path. An upstream that
  * cannot be reached is 502 or 504, one that breaks off breaks the user's transfer. WebSockets pass through.
+ * @param allowedPorts Of the same host: a request that asks for another (`x-forwarded-port`) is refused with 404.
  */
-export function createForward(origin: string, maxSockets = 256): Forward {
-  const target = new URL(origin)
-  if (target.protocol !== 'http:') throw new Error('--upstream must be http://host:port')
-  const agent = new http.Agent({ keepAlive: true, maxSockets })
+export function createForward(origin: string, allowedPorts: readonly number[] = []): Forward {
+  const main = new URL(origin)
+  if (main.protocol !== 'http:') throw new Error('--upstream must be http://host:port')
+  const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
+  const byPort = new Map(allowedPorts.map((port) => [String(port), atPort(main, port)]))
+  const targetOf = (request: DeviceRequest): URL | undefined => {
+    const port = headerOf(request, FORWARDED_PORT)
+    return port === null ? main : byPort.get(port)
+  }
+  const refusal = Buffer.from(
+    `only these other ports are allowed here: ${[...byPort.keys()].join(', ') || 'none'}\n`,
+  )
   return {
-    handler: (request, sink) => forward({ target, agent }, request, sink, true),
-    socketHandler: createSocketForward(target),
+    handler(request, sink) {
+      const target = targetOf(request)
+      if (!target) return sink.whole(404, TEXT, refusal)
+      return forward({ target, agent }, request, sink, true)
+    },
+    socketHandler(request, socket) {
+      const target = targetOf(request)
+      if (target) forwardSocket(target, request, socket)
+      else socket.refuse(404, TEXT, refusal)
+    },
     close: () => agent.destroy(),
   }
+}
+
+function atPort(origin: URL, port: number): URL {
+  const url = new URL(origin)
+  url.port = String(port)
+  return url
 }
 
 type Upstream = { target: URL; agent: http.Agent }

@@ -13,6 +13,8 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+/** The port of the device that the user asked for, where it is not the page's own; it is spent here. */
+export const FORWARDED_PORT = 'x-forwarded-port'
 /** Methods that say nothing about a body that is not there (RFC 9110 section 8.6). */
 const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE'])
 
@@ -34,7 +36,8 @@ export function requestHeaders(
   for (const name in headers) {
     const value = headers[name]
     const lower = name.toLowerCase()
-    if (value === undefined || HOP_BY_HOP.has(lower) || lower === 'expect') continue
+    if (value === undefined || HOP_BY_HOP.has(lower) || lower === 'expect' || lower === FORWARDED_PORT)
+      continue
     if (lower === 'content-length') {
       if (typeof value === 'string' && /^\d{1,15}$/.test(value)) length ??= Number(value)
       continue

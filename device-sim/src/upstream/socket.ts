@@ -17,48 +17,46 @@ const LOST = 1006
 const OWN_FIELDS = new Set(['sec-websocket-accept', 'sec-websocket-extensions'])
 
 /** Opens the same path at `target`; a refusal of the device is passed on as it is. */
-export function createSocketForward(target: URL): SocketHandler {
-  return (request, socket) => {
-    if (/[^\x21-\xff]/.test(request.path)) return socket.refuse(400, TEXT, Buffer.from('bad path\n'))
-    let answered: HeaderBlock = {}
-    let state: 'opening' | 'open' | 'over' = 'opening'
-    const upstream = dial(target, request)
-    const leave = () => upstream.terminate()
-    request.signal.addEventListener('abort', leave, { once: true })
-    upstream.on('upgrade', ({ rawHeaders, headers }) => {
-      answered = responseHeaders(rawHeaders, target.host)
-      // The device chose for the user, who offered; this client offered nothing itself.
-      delete headers['sec-websocket-protocol']
+export function forwardSocket(target: URL, ...[request, socket]: Parameters<SocketHandler>): void {
+  if (/[^\x21-\xff]/.test(request.path)) return socket.refuse(400, TEXT, Buffer.from('bad path\n'))
+  let answered: HeaderBlock = {}
+  let state: 'opening' | 'open' | 'over' = 'opening'
+  const upstream = dial(target, request)
+  const leave = () => upstream.terminate()
+  request.signal.addEventListener('abort', leave, { once: true })
+  upstream.on('upgrade', ({ rawHeaders, headers }) => {
+    answered = responseHeaders(rawHeaders, target.host)
+    // The device chose for the user, who offered; this client offered nothing itself.
+    delete headers['sec-websocket-protocol']
+  })
+  upstream.on('open', () => {
+    state = 'open'
+    socket.accept(withoutOwnFields(answered), passOn(upstream))
+  })
+  upstream.on('unexpected-response', (outgoing, response) => {
+    state = 'over'
+    void refusal(response).then((body) => {
+      socket.refuse(response.statusCode ?? 502, responseHeaders(response.rawHeaders, target.host), body)
+      outgoing.destroy()
     })
-    upstream.on('open', () => {
-      state = 'open'
-      socket.accept(withoutOwnFields(answered), passOn(upstream))
-    })
-    upstream.on('unexpected-response', (outgoing, response) => {
-      state = 'over'
-      void refusal(response).then((body) => {
-        socket.refuse(response.statusCode ?? 502, responseHeaders(response.rawHeaders, target.host), body)
-        outgoing.destroy()
-      })
-    })
-    upstream.on('message', (data: Buffer, isBinary) => {
-      const room = socket.send(data, isBinary)
-      if (!room) return
-      upstream.pause()
-      void room.then(() => upstream.resume())
-    })
-    upstream.on('error', (error: NodeJS.ErrnoException) => {
-      if (state !== 'opening' || request.signal.aborted) return
-      state = 'over'
-      socket.refuse(502, TEXT, Buffer.from(`upstream unreachable: ${error.code ?? error.message}\n`))
-    })
-    upstream.on('close', (code, reason) => {
-      request.signal.removeEventListener('abort', leave)
-      if (state !== 'open') return
-      if (code === LOST) socket.fail('upstream broke off')
-      else socket.close(code === NO_CODE ? 1000 : code, reason.toString('utf8'))
-    })
-  }
+  })
+  upstream.on('message', (data: Buffer, isBinary) => {
+    const room = socket.send(data, isBinary)
+    if (!room) return
+    upstream.pause()
+    void room.then(() => upstream.resume())
+  })
+  upstream.on('error', (error: NodeJS.ErrnoException) => {
+    if (state !== 'opening' || request.signal.aborted) return
+    state = 'over'
+    socket.refuse(502, TEXT, Buffer.from(`upstream unreachable: ${error.code ?? error.message}\n`))
+  })
+  upstream.on('close', (code, reason) => {
+    request.signal.removeEventListener('abort', leave)
+    if (state !== 'open') return
+    if (code === LOST) socket.fail('upstream broke off')
+    else socket.close(code === NO_CODE ? 1000 : code, reason.toString('utf8'))
+  })
 }
 
 function dial(target: URL, request: DeviceRequest): WebSocket {
