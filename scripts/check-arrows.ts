@@ -17,7 +17,7 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   // Its headers are those of Vite's preview too.
   'web/server': ['platform', 'web'],
 }
-const PURE_PACKAGES = new Set(['zod'])
+const PURE_PACKAGES = new Set(['zod', 'htmlparser2'])
 /** What other modules may see of an API module: its contract, and the types of its service and of itself. */
 const OPEN_FILES = /^(contract|service|module)\.ts$/
 

@@ -62,7 +62,7 @@ export function answerContext(proxied: ProxyRequest, upstream: Upstream): Respon
 /** Where the page lies for the browser that shows it. */
 export function placeOf(
   { prefix, port, host, record, surface }: ProxyRequest,
-  upstream: Upstream,
+  upstream: Pick<Upstream, 'ports' | 'ownHosts'>,
 ): PagePlace {
   const publicPrefix = surface === 'own_origin' ? '' : `/c/${record.controllerId}`
   return { prefix, publicPrefix, port, ports: upstream.ports, hosts: upstream.ownHosts, pageHost: host }

@@ -1,0 +1,129 @@
+/**
+ * A compressed body through the rewriter: decoded, changed, encoded again. Nothing is taken faster than the person reads, and
+ * nothing grows beyond what an honest page may hold.
+ */
+import type { Answer } from '#src/user/answer.ts'
+import { createDecoder, createEncoder, flush } from './codings.ts'
+import type { Decoder, Encoder } from './codings.ts'
+import type { BodyRewriter } from './core/body.ts'
+import type { Coding } from './core/head.ts'
+
+export interface PipeOptions {
+  readonly coding: Exclude<Coding, 'identity'>
+  /** False: the browser can't read it, and gets the body as it is. */
+  readonly keepsCoding: boolean
+  readonly rewriter: BodyRewriter
+  readonly answer: Answer
+  /** The pipe takes more after `write` answered false. */
+  onDrain(): void
+  /** The body is none of its coding, or a bomb; what was sent is no whole. */
+  onFailure(reason: PipeFailure): void
+}
+
+export type PipeFailure = 'coding' | 'bomb'
+
+export interface Pipe {
+  /** False: the bytes are kept, but the writer should wait. */
+  write(bytes: Uint8Array): boolean
+  end(): void
+  /** The person's connection takes more. */
+  resume(): void
+  destroy(): void
+  bufferedBytes(): number
+}
+
+/** Text of pages is seldom made a twentieth of; what is small may be anything. */
+const MAX_RATIO = 200
+const MAX_RATIO_FROM_BYTES = 1_048_576
+const MAX_DECODED_BYTES = 268_435_456
+/** Of silence, after which the person gets what there is. */
+const FLUSH_AFTER_MS = 25
+
+export function createPipe(options: PipeOptions): Pipe {
+  const { coding, rewriter, answer } = options
+  const encoder: Encoder | null = options.keepsCoding ? createEncoder(coding) : null
+  let decoder: Decoder | null = null
+  let given = 0
+  let decoded = 0
+  let isOver = false
+  let flushTimer: NodeJS.Timeout | undefined
+
+  function fail(reason: PipeFailure): void {
+    if (isOver) return
+    destroy()
+    options.onFailure(reason)
+  }
+
+  function destroy(): void {
+    isOver = true
+    clearTimeout(flushTimer)
+    decoder?.destroy()
+    encoder?.destroy()
+  }
+
+  function begin(firstByte: number): Decoder {
+    const created = createDecoder(coding, firstByte)
+    created.on('data', (bytes: Buffer) => {
+      decoded += bytes.length
+      const isBomb =
+        decoded > MAX_DECODED_BYTES || (decoded > MAX_RATIO_FROM_BYTES && decoded > given * MAX_RATIO)
+      if (isBomb) fail('bomb')
+      else pass(rewriter.write(bytes))
+    })
+    created.on('end', () => {
+      pass(rewriter.end())
+      clearTimeout(flushTimer)
+      if (isOver) return
+      if (encoder !== null) encoder.end()
+      else finish()
+    })
+    created.on('drain', () => options.onDrain())
+    created.on('error', () => fail('coding'))
+    return created
+  }
+
+  function pass(bytes: Uint8Array): void {
+    if (isOver || bytes.length === 0) return
+    if (encoder === null) return toPerson(bytes)
+    if (!encoder.write(bytes)) decoder!.pause()
+    flushTimer ??= setTimeout(() => flush(encoder, coding), FLUSH_AFTER_MS)
+    flushTimer.refresh()
+  }
+
+  function toPerson(bytes: Uint8Array): void {
+    if (!isOver && !answer.write(bytes)) (encoder ?? decoder!).pause()
+  }
+
+  function finish(): void {
+    if (isOver) return
+    isOver = true
+    answer.end()
+  }
+
+  encoder?.on('data', toPerson)
+  encoder?.on('drain', () => decoder?.resume())
+  encoder?.on('end', finish)
+  encoder?.on('error', () => fail('coding'))
+
+  return {
+    write(bytes) {
+      if (isOver || bytes.length === 0) return true
+      given += bytes.length
+      decoder ??= begin(bytes[0]!)
+      return decoder.write(bytes)
+    },
+    end() {
+      if (isOver) return
+      // An empty body is a whole one in no coding, but devices send it.
+      if (decoder === null) return finish()
+      decoder.end()
+    },
+    resume: () => (encoder ?? decoder)?.resume(),
+    destroy,
+    bufferedBytes: () => waitingIn(decoder) + waitingIn(encoder),
+  }
+}
+
+function waitingIn(stream: Decoder | Encoder | null): number {
+  return stream === null ? 0 : stream.writableLength + stream.readableLength
+}
