@@ -251,8 +251,8 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     portalOrigin,
     scheme,
     lastSeenAt: connections.lastSeenAt,
-    live: proxy.register,
     jars,
+    live: proxy.register,
   }
   const parts = composePages(pageDeps)
   const frames = composeFrames({ ...pageDeps, gatekeeper, bodies, metrics })
@@ -307,8 +307,8 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     pageRevoked: frames.pageRevoked,
     isGoodPage: frames.isGoodPage,
     signInsChanged: parts.signInsChanged,
-    log,
     accessChanged: parts.accessChanged,
+    log,
   })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
   const status = createStatus({

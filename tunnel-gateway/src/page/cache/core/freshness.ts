@@ -33,7 +33,9 @@ export function judge(aged: Aged, requested: string, epoch: number | null, now: 
   const maxAge = aged.isImmutable ? null : wanted.seconds('max-age')
   if (maxAge !== null && age > maxAge * 1_000) return 'ask'
   if (maxAge === 0) return 'ask'
-  if (age + (wanted.seconds('min-fresh') ?? 0) * 1_000 < aged.freshMs) return 'fresh'
+  const minFreshMs = (wanted.seconds('min-fresh') ?? 0) * 1_000
+  if (age + minFreshMs < aged.freshMs) return 'fresh'
+  if (minFreshMs > 0) return 'ask'
   return age < aged.freshMs + aged.staleWhileAskingMs ? 'stale_while_asking' : 'ask'
 }
 

@@ -35,7 +35,7 @@ export async function look(harness: Harness, { record }: KnownController, as?: P
   const url = new URL(left.headers.location!)
   const entered = await harness.ask({ host: url.host, path: url.pathname + url.search, headers: NAVIGATE })
   const page = entered.headers['set-cookie']![0]!.split(';')[0]!
-  const as_ =
+  const of =
     (destination: string) =>
     (path: string, given: Partial<Ask> = {}) => {
       const { cookie, ...headers } = given.headers ?? {}
@@ -52,7 +52,7 @@ export async function look(harness: Harness, { record }: KnownController, as?: P
         },
       })
     }
-  return { person, cookie: page, load: as_('script'), script: as_('empty') }
+  return { person, cookie: page, load: of('script'), script: of('empty') }
 }
 
 /** How often the device was asked for a path. */
