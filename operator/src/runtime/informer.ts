@@ -44,7 +44,7 @@ export interface InformerOptions<T> {
   /** Whether the server may not know this kind; default false. */
   readonly isOptional?: boolean
   readonly log: Logger
-  /** Called before each list. */
+  /** Called at each complete list. */
   readonly onList?: () => void
   readonly random?: () => number
 }
@@ -71,10 +71,10 @@ export function createInformer<T>(options: InformerOptions<T>): Informer<T> {
   let loops: Promise<unknown> = Promise.resolve()
 
   async function list(namespace: string): Promise<string> {
-    options.onList?.()
     const { items, resourceVersion } = await client
       .bind(signal)
       .list(kind, { namespace, labelSelector: options.labelSelector })
+    options.onList?.()
     store.replace(namespace, items)
     synced.add(namespace)
     if (synced.size === scopes.length) for (const resolve of waiters) resolve()

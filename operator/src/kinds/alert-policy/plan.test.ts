@@ -94,13 +94,16 @@ suite('the plan of a policy', () => {
       presets: [
         { name: 'ShardDown', severity: 'info', for: '10m', threshold: '2' },
         { name: 'OperatorReconcileErrors' },
+        { name: 'RolloutStuck' },
       ],
     })
-    const [shard, operator] = planRules(value, 'shop').alerting
+    const [shard, operator, rollout] = planRules(value, 'shop').alerting
     assert.match(shard!.expr, /up\{namespace="shop"\}.* > 2$/)
     assert.deepEqual([shard!.for, shard!.labels['severity']], ['10m', 'info'])
     assert.equal(shard!.annotations['runbook_url'], 'https://wiki.example/WMOCShardDown')
     assert.doesNotMatch(operator!.expr, /shop/)
+    assert.match(rollout!.expr, /,object_namespace="shop"\}/)
+    assert.doesNotMatch(rollout!.expr, /[{,]namespace=/)
   })
 
   test('brings the recording rules that its alerts read', () => {
