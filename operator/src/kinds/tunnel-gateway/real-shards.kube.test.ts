@@ -153,7 +153,7 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     await cluster.apply(gateway(4, '1.2.0', stepped('1h')), '--force-conflicts')
     const { status } = await cluster.waitFor<Found>(
       ['tgw', 'gw'],
-      (found) => /^step pauses until/.test(found.status?.rollout?.message ?? ''),
+      (found) => found.status?.rollout?.message?.startsWith('step pauses until') ?? false,
       120_000,
     )
     assert.deepEqual([status?.rollout?.step, status?.updatedReplicas, mostAway], [1, 1, 1])
