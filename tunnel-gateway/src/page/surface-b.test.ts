@@ -154,6 +154,9 @@ suite('a page in the frame of the portal’s shell', () => {
       'x-wmoc-page',
     ])
       assert.equal(headers[name], undefined, name)
+    // A frame inside the page has an opaque origin above it, which no policy can name.
+    const inner = await ask(opened, { headers: { 'sec-fetch-site': 'cross-site' } })
+    assert.match(String(inner.headers['content-security-policy']), /, sandbox allow-scripts [a-z -]+$/)
     for (const path of ['svg', 'untyped']) {
       const policy = String((await ask(opened, { path })).headers['content-security-policy'])
       assert.ok(policy.endsWith("sandbox; frame-ancestors 'self'"), policy)

@@ -3,6 +3,7 @@
  * opaque, so that its own requests are cross-origin ones, and nothing in it may act for the portal's origin.
  */
 import { AnswerLayer } from './answer.ts'
+import type { Answer } from './answer.ts'
 
 /** Documents that may run scripts; any other that a browser would show (SVG, XML) may not. */
 const SCRIPTED = /^(?:text\/html|application\/xhtml\+xml)\s*(?:;|$)/i
@@ -29,6 +30,18 @@ const REPLACED: ReadonlySet<string> = new Set([
 ])
 
 export class FrameAnswer extends AnswerLayer {
+  readonly #ancestors: string
+
+  /**
+   * @param isAskedByShell Else it is asked for by the page itself, which may have frames of its own: for those
+   *   `frame-ancestors` would name the page's opaque origin, and no policy can. What keeps others from framing it is that
+   *   nobody else knows its address.
+   */
+  constructor(inner: Answer, isAskedByShell: boolean) {
+    super(inner)
+    this.#ancestors = isAskedByShell ? "; frame-ancestors 'self'" : ''
+  }
+
   override writeHead(status: number, headers: string[]): unknown {
     const out: string[] = []
     let isScripted = false
@@ -41,7 +54,7 @@ export class FrameAnswer extends AnswerLayer {
       out.push(headers[at]!, headers[at + 1]!)
     }
     const sandbox = isScripted ? `sandbox ${FRAME_SANDBOX}` : 'sandbox'
-    out.push(...OURS, 'Content-Security-Policy', `${sandbox}; frame-ancestors 'self'`)
+    out.push(...OURS, 'Content-Security-Policy', sandbox + this.#ancestors)
     return super.writeHead(status, out)
   }
 }

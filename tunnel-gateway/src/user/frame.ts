@@ -103,7 +103,9 @@ export function createFrame(options: FrameOptions): Frame {
 
   return {
     async handle(call, target) {
-      const answer = call.upgrade === null ? new FrameAnswer(call.response) : call.response
+      const { response, upgrade, hints } = call
+      const answer =
+        upgrade === null ? new FrameAnswer(response, hints.fetchSite === 'same-origin') : response
       try {
         await serve(call, target, answer)
       } catch (error) {

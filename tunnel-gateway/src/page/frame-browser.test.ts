@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { openBrowser } from '@wmoc/testkit/chromium'
+import type { TestBrowser } from '@wmoc/testkit/chromium'
+import { startHarness } from '#src/testing/harness.ts'
+import type { Harness } from '#src/testing/harness.ts'
+import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
+import type { Asked } from '#src/testing/raw-device-v2.ts'
+import { openFrame, served } from './testing/frames.ts'
+
+const PAGE = `<!doctype html><title>Boiler</title><link rel=stylesheet href=style.css>
+<script type=module>import { word } from './module.js'; said.module = word</script>
+<iframe src=inner></iframe>
+<form method=post action=form><button>Save</button></form>
+<script>
+const said = window.said = {}
+const tell = (name, work) => work.then((value) => (said[name] = value), (error) => (said[name] = error.name))
+const text = (path, init) => fetch(path, init).then((response) => response.text())
+tell('get', text('data'))
+tell('put', text('data', { method: 'PUT', headers: { 'X-Odd': '1', 'Content-Type': 'application/json' }, body: '{}' }))
+tell('portal', text('/api/me'))
+tell('store', (async () => localStorage.length)())
+tell('worker', (async () => navigator.serviceWorker.register('sw.js'))())
+new WebSocket(location.href.replace('http', 'ws') + 'socket').onmessage = ({ data }) => (said.socket = data)
+new EventSource('events').onmessage = ({ data }) => (said.events = data)
+</script>`
+
+suite('a page in a sandboxed frame, in a browser', () => {
+  let harness: Harness
+  let browser: TestBrowser
+  before(async () => {
+    harness = await startHarness({ DEVICE_DOMAIN: '' })
+    const rule = `MAP localhost:8080 127.0.0.1:${harness.port}`
+    browser = await openBrowser({ flags: [`--host-resolver-rules=${rule}`] })
+  })
+  after(async () => {
+    await browser.close()
+    await harness.stop()
+  })
+
+  function serve(asked: Asked): void {
+    const { path, method } = asked.request
+    const typed = (type: string, body: string) => answer(asked, body, 200, ['content-type', type])
+    if (asked.kind === 'websocket') {
+      asked.stream.respond({ status: 101, headers: [] }, false)
+      asked.stream.message(Buffer.from('hello'), false)
+    } else if (path === '/') typed('text/html', PAGE)
+    else if (path === '/module.js') typed('text/javascript', 'export const word = "loaded"')
+    else if (path === '/style.css') typed('text/css', 'body { color: rgb(1, 2, 3) }')
+    else if (path === '/events') typed('text/event-stream', 'data: one\n\n')
+    else typed('text/html', `${method} ${path}`)
+  }
+
+  test('O1, O3: works with all that it has, and reaches nothing of the portal', async () => {
+    const { known, id, person } = await served(harness)
+    const device = await onlineV2(harness.port, known, {
+      rx_window: 65_536,
+      rx_budget: 1_048_576,
+      credentials: { max_streams: 32 },
+    })
+    device.serve(serve)
+    const { src } = await openFrame(harness, id, person)
+    const context = await browser.newContext()
+    const shell = await context.newPage()
+    const allowed = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+    await shell.route('**/open/**', (route) =>
+      route.fulfill({
+        contentType: 'text/html',
+        body: `<iframe sandbox="${allowed}" src="${src}"></iframe>`,
+      }),
+    )
+    await shell.goto(`http://localhost:8080/open/${id}/`)
+    const frame = (await (await shell.waitForSelector('iframe')).contentFrame())!
+    await frame.waitForFunction('Object.keys(window.said ?? {}).length === 8')
+    assert.deepEqual(await frame.evaluate('window.said'), {
+      module: 'loaded',
+      get: 'GET /data',
+      put: 'PUT /data',
+      portal: 'TypeError',
+      store: 'SecurityError',
+      worker: 'SecurityError',
+      socket: 'hello',
+      events: 'one',
+    })
+    assert.equal(await frame.evaluate('getComputedStyle(document.body).color'), 'rgb(1, 2, 3)')
+    assert.equal(await frame.evaluate('self.origin'), 'null')
+    assert.equal(await frame.childFrames()[0]!.evaluate('document.body.innerText'), 'GET /inner')
+    await frame.click('button')
+    await frame.waitForURL('**/form')
+    assert.equal(await frame.evaluate('document.body.innerText'), 'POST /form')
+
+    const alone = await context.newPage()
+    await alone.goto(`http://localhost:8080${src}inner`)
+    assert.equal(alone.url(), `http://localhost:8080/open/${id}/inner`)
+    await context.close()
+    device.stop()
+  })
+})
