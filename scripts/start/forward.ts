@@ -41,8 +41,11 @@ export interface Destination {
   opened?(target: Target): () => void
 }
 
+/** A proxy of the operator's stands in front, and what it says of the client's address goes on. */
+export type Before = 'nobody' | 'proxy'
+
 /** Header lines for the next hop, as they came: name, value, name, value. */
-function forwardedHeaders(request: IncomingMessage): string[] {
+function forwardedHeaders(request: IncomingMessage, before: Before): string[] {
   const named = (request.headers.connection ?? '').toLowerCase().split(',')
   const dropped = new Set(named.map((name) => name.trim()))
   dropped.delete('host')
@@ -54,7 +57,9 @@ function forwardedHeaders(request: IncomingMessage): string[] {
     if (OWN.has(lower) || dropped.has(lower) || lower.startsWith('x-forwarded-')) continue
     kept.push(name, request.rawHeaders[index + 1]!)
   }
-  kept.push('X-Forwarded-For', (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''))
+  const told = before === 'proxy' ? [request.headers['x-forwarded-for'] ?? []].flat() : []
+  const peer = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  kept.push('X-Forwarded-For', [...told, peer].join(', '))
   kept.push('X-Forwarded-Proto', 'http')
   if (request.headers.host) kept.push('X-Forwarded-Host', request.headers.host)
   return kept
@@ -69,8 +74,9 @@ export function forward(
   request: IncomingMessage,
   response: ServerResponse,
   destination: Destination,
+  before: Before = 'nobody',
 ): void {
-  const headers = forwardedHeaders(request)
+  const headers = forwardedHeaders(request, before)
   const hasBody = 'content-length' in request.headers || 'transfer-encoding' in request.headers
   const expectsContinue = hasBody && /^100-continue$/i.test(request.headers.expect ?? '')
   if ('transfer-encoding' in request.headers) headers.push('Transfer-Encoding', 'chunked')
@@ -184,9 +190,10 @@ export function forwardUpgrade(
   socket: Socket,
   head: Buffer,
   destination: Destination,
+  before: Before = 'nobody',
 ): void {
   const lines = [`${request.method} ${request.url} HTTP/1.1`]
-  const headers = forwardedHeaders(request)
+  const headers = forwardedHeaders(request, before)
   for (let index = 0; index < headers.length; index += 2)
     lines.push(`${headers[index]}: ${headers[index + 1]}`)
   lines.push('Connection: Upgrade', `Upgrade: ${request.headers.upgrade}`, '', '')

@@ -32,10 +32,28 @@ suite('routes of the ingress', () => {
     ['localhost.evil.example', '/', null],
     ['a.b.localhost', '/', null],
     ['user@localhost', '/', null],
+    ['localhost', '/open/1/setup', 'portal'],
+    ['localhost', '/shared/1', 'portal'],
+    ['localhost', '/c/1~a~81/x', 'gateway'],
   ]
   for (const [host, path, route] of cases) {
     test(`sends ${host}${path} to ${route ?? 'nobody'}`, () => assert.equal(routeOf(host, path), route))
   }
+})
+
+suite('routes of an ingress with one host name', () => {
+  const cases: [string, string, string | null][] = [
+    ['box.example', '/', 'portal'],
+    ['BOX.example:443', '/c/1~a/', 'gateway'],
+    ['box.example', '/open/1/', 'portal'],
+    ['localhost:8080', '/tunnel', 'gateway'],
+    ['abc-1.localhost:8080', '/', null],
+    ['a.box.example', '/', null],
+    ['evil.example', '/', null],
+  ]
+  for (const [host, path, route] of cases)
+    test(`sends ${host}${path} to ${route ?? 'nobody'}`, () =>
+      assert.equal(routeOf(host, path, 'box.example'), route))
 })
 
 suite('the ingress', () => {
@@ -219,6 +237,26 @@ suite('the ingress', () => {
     assert.equal((await fetch(`${url}/`, { method: 'POST' })).status, 405)
     const outside = await raw(['GET /../../../../etc/passwd HTTP/1.1', 'Host: localhost'])
     assert.doesNotMatch(outside.text, /root:/)
+  })
+
+  test('with one host name passes on what the proxy in front says of the client', async () => {
+    const port = (backend.address() as AddressInfo).port
+    const behind = await startIngress({
+      port: 0,
+      hosts: ['127.0.0.1'],
+      portal: createPortal(folder, {}),
+      oneHost: { name: 'box.example', before: 'proxy' },
+    })
+    behind.open({ api: { host: '127.0.0.1', port }, gateways: () => [] })
+    const lines = [
+      'GET /api/x HTTP/1.1',
+      'Host: box.example',
+      'X-Forwarded-For: 203.0.113.7',
+      'Connection: close',
+    ]
+    await sendRaw(behind.port, `${lines.join('\r\n')}\r\n\r\n`)
+    assert.equal(seen.at(-1)!.headers['x-forwarded-for'], '203.0.113.7, 127.0.0.1')
+    await behind.stop(100)
   })
 
   test('answers 502 when a process behind is away', async () => {

@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { appError } from '@wmoc/platform/errors'
 import { listen } from '@wmoc/platform/listen'
 import { createForwardAgent, forward, forwardUpgrade, refuse, refuseUpgrade } from './forward.ts'
-import type { Destination, Target } from './forward.ts'
+import type { Before, Destination, Target } from './forward.ts'
 import { createGatewayPool } from './gateway-pool.ts'
 import type { GatewayPool, GatewayTarget } from './gateway-pool.ts'
 
@@ -17,6 +17,15 @@ export interface IngressOptions {
   /** Bound in turn; those the machine hasn't got are left out, but the first must work. */
   readonly hosts: readonly string[]
   readonly portal: (request: IncomingMessage, response: ServerResponse) => void
+  /** Null, the default: the loopback names, and an origin of its own below `localhost` for every controller. */
+  readonly oneHost?: OneHost | null
+}
+
+/** One host name for everything: controllers have no origins of their own. */
+export interface OneHost {
+  /** Lower case, without port. */
+  readonly name: string
+  readonly before: Before
 }
 
 export interface Ingress {
@@ -41,11 +50,13 @@ type Route = 'api' | 'gateway' | 'portal' | 'nowhere'
 /** What processes tell operators and each other on listeners of their own: never here, not even as the portal's page. */
 const INTERNAL = /^\/(?:healthz|readyz|metrics|status|internal|debug)(?:\/|$)/
 
-/** Where a request goes. `host` is the Host header; null: no host of ours. */
-export function routeOf(host: string, url: string): Route | null {
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** Where a request goes. `host` is the Host header; null: no host of ours. `oneHost` as in the options. */
+export function routeOf(host: string, url: string, oneHost: string | null = null): Route | null {
   const name = host.toLowerCase().replace(/:\d*$/, '')
-  if (/^[a-z0-9-]+\.localhost$/.test(name)) return 'gateway'
-  if (name !== 'localhost' && name !== '127.0.0.1' && name !== '[::1]') return null
+  if (oneHost === null && /^[a-z0-9-]+\.localhost$/.test(name)) return 'gateway'
+  if (name !== oneHost && !LOOPBACK.has(name)) return null
   const path = url.split('?', 1)[0]!
   if (path === '/api' || path.startsWith('/api/')) return 'api'
   if (path === '/c' || path.startsWith('/c/') || path === '/tunnel') return 'gateway'
@@ -75,6 +86,7 @@ function flaw(request: IncomingMessage): { code: 'malformed' | 'method_not_allow
 /** Binds the port at once, so that a port in use is known before anything else starts. */
 export async function startIngress(options: IngressOptions): Promise<Ingress> {
   const agent = createForwardAgent()
+  const { name: oneHost = null, before = 'nobody' } = options.oneHost ?? {}
   let api: Destination | null = null
   let gateways: GatewayPool | null = null
 
@@ -92,19 +104,19 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
         ...(wrong.code === 'method_not_allowed' ? { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } : {}),
       })
     }
-    const route = routeOf(request.headers.host!, request.url!)
+    const route = routeOf(request.headers.host!, request.url!, oneHost)
     if (!route) return refuse(response, appError('misdirected'))
     if (route === 'nowhere') return refuse(response, appError('not_found'))
     if (!api) return refuse(response, appError('dependency_unavailable', { retryAfterMs: 1_000 }))
     if (route === 'portal') return options.portal(request, response)
-    forward(agent, request, response, route === 'api' ? api : gatewayFor(request.url!, gateways!))
+    forward(agent, request, response, route === 'api' ? api : gatewayFor(request.url!, gateways!), before)
   }
   const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const wrong = flaw(request)
-    const route = wrong ? null : routeOf(request.headers.host!, request.url!)
+    const route = wrong ? null : routeOf(request.headers.host!, request.url!, oneHost)
     if (wrong) refuseUpgrade(socket, appError(wrong.code, { detail: wrong.detail }))
     else if (route === 'gateway' && gateways)
-      forwardUpgrade(request, socket, head, gatewayFor(request.url!, gateways))
+      forwardUpgrade(request, socket, head, gatewayFor(request.url!, gateways), before)
     else
       refuseUpgrade(
         socket,

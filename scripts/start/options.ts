@@ -6,6 +6,8 @@ export const HELP = `The whole platform on this machine, for trying it and for d
   npm start -- [options]
 
   --port N     public port on the loopback interface (default 8080)
+  --host NAME  one host name for everything, as without a wildcard in DNS: controllers' pages open inside the portal.
+               A proxy of yours ends TLS for https://NAME and passes all of it on to the port; "localhost" needs none
   --reset      forget everything earlier starts left (database, keys, simulated controllers) and begin anew
   --no-sims    without simulated controllers
   --shards N   N gateways beside each other (1 to 9), with twelve more simulated controllers on them; when one is killed,
@@ -21,16 +23,22 @@ Environment:
 
 export interface StartOptions {
   readonly port: number
+  /** Lower case, maybe with a port; null: every controller has an origin of its own below localhost. */
+  readonly host: string | null
   readonly isReset: boolean
   readonly hasSims: boolean
   /** Gateways. */
   readonly shards: number
 }
 
+/** A name, not an address: cookies and certificates are for names. */
+const HOST = /^(?=.{1,253}(?::|$))(?!\d+(?:\.\d+)*(?::|$))[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9]\d{0,4})?$/
+
 /** Checked options; a text for the person instead where there is something to say and nothing to start. */
 export function parseOptions(args: readonly string[]): StartOptions | { text: string; exitCode: number } {
   const options = {
     port: { type: 'string', default: '8080' },
+    host: { type: 'string' },
     reset: { type: 'boolean', default: false },
     'no-sims': { type: 'boolean', default: false },
     shards: { type: 'string', default: '1' },
@@ -47,7 +55,11 @@ export function parseOptions(args: readonly string[]): StartOptions | { text: st
     if (!Number.isInteger(shards) || shards < 1 || shards > 9) {
       return { text: `--shards ${values.shards}: not a number from 1 to 9\n`, exitCode: 2 }
     }
-    return { port, isReset: values.reset, hasSims: !values['no-sims'], shards }
+    const host = values.host?.toLowerCase() ?? null
+    if (host !== null && !HOST.test(host)) {
+      return { text: `--host ${values.host}: not a host name\n`, exitCode: 2 }
+    }
+    return { port, host, isReset: values.reset, hasSims: !values['no-sims'], shards }
   } catch (error) {
     return { text: `${error instanceof Error ? error.message : 'bad arguments'}\n${HELP}`, exitCode: 2 }
   }

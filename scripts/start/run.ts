@@ -38,6 +38,7 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
     const stack = await startStack({
       state,
       port: options.port,
+      host: options.host,
       env: process.env,
       shards: options.shards,
       firstUser: firstUser(state, options.hasSims),
@@ -99,8 +100,13 @@ function announce(stack: Stack, sims: { claimed: Sim; waiting: Sim } | null): vo
     `  Portal      ${stack.url}`,
     `  Sign in     ${stack.firstUser?.signInLink}   (once, as ${EMAIL})`,
     `  API         ${stack.url}/api/docs`,
-    `  Devices     ws://localhost:${stack.port}/tunnel`,
+    `  Devices     ${stack.url.replace(/^http/, 'ws')}/tunnel`,
   ]
+  if (!stack.url.startsWith('http://localhost'))
+    lines.push(
+      `  Your proxy ends TLS for ${stack.url} and passes everything on to http://127.0.0.1:${stack.port},`,
+      '  with the address of who asked in X-Forwarded-For.',
+    )
   if (sims) {
     const { claim } = sims.waiting
     lines.push('', `  Two simulated controllers run: "Boiler room" is yours already,`)

@@ -10,7 +10,7 @@ import { ROOT } from './root.ts'
 import type { ChildError } from './child.ts'
 import { openPostgres, openSharedStore } from './data.ts'
 import { startIngress } from './ingress.ts'
-import type { Ingress } from './ingress.ts'
+import type { Ingress, OneHost } from './ingress.ts'
 import type { GatewayTarget } from './gateway-pool.ts'
 import { freePorts } from './ports.ts'
 import { createServices } from './services.ts'
@@ -22,6 +22,8 @@ export interface StackOptions {
   readonly state: State
   /** Public port; 0: any. */
   readonly port: number
+  /** One host name (lower case, maybe with a port) for everything; null, the default: a device domain on this machine. */
+  readonly host?: string | null
   /** Variables given on: DATABASE_URL and REDIS_URL switch the embedded parts off. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Loses data when the machine loses power: for tests. */
@@ -52,7 +54,7 @@ export type FirstUser = z.infer<typeof FirstUser>
 export interface Stack {
   readonly url: string
   readonly port: number
-  /** `{label}.{deviceDomain}` is a device's own origin. */
+  /** `{label}.{deviceDomain}` is a device's own origin; empty: they have none. */
   readonly deviceDomain: string
   readonly databaseUrl: string
   readonly redisUrl: string
@@ -131,8 +133,10 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
   const [postgresPort, storePort, apiPort, internalPort, apiAdminPort, workerAdminPort, ...gatewayPorts] =
     (await freePorts(6 + 3 * shards.length)) as [number, number, number, number, number, number, ...number[]]
 
-  const url = `http://localhost:${ingress.port}`
-  const deviceDomain = `localhost:${ingress.port}`
+  const host = options.host ?? null
+  const isProxied = host !== null && isPublic(host)
+  const url = isProxied ? `https://${host}` : `http://localhost:${ingress.port}`
+  const deviceDomain = host === null ? `localhost:${ingress.port}` : ''
   const common = {
     ...Object.fromEntries(
       Object.entries(options.env).filter(
@@ -145,7 +149,7 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
     ADMIN_HOST: '127.0.0.1',
     PUBLIC_URL: url,
     DEVICE_DOMAIN: deviceDomain,
-    TRUSTED_HOPS: '1',
+    TRUSTED_HOPS: isProxied ? '2' : '1',
     INTERNAL_TOKEN: state.secrets.INTERNAL_TOKEN,
     DEVICE_CREDENTIAL_KEY: state.secrets.DEVICE_CREDENTIAL_KEY,
   }
@@ -274,7 +278,18 @@ function openIngress(options: StackOptions): Promise<Ingress> {
   const folder = join(ROOT, 'web/dist')
   const portal =
     options.portal ?? createPortal(existsSync(folder) ? folder : join(ROOT, 'web/public'), PORTAL_HEADERS)
-  return startIngress({ port: options.port, hosts: ['127.0.0.1', '::1'], portal })
+  const { host = null, port } = options
+  const oneHost = host === null ? null : ingressHost(host)
+  return startIngress({ port, hosts: ['127.0.0.1', '::1'], portal, oneHost })
+}
+
+/** Another machine asks by this name, through a proxy that ends TLS. */
+function isPublic(host: string): boolean {
+  return host.replace(/:\d+$/, '') !== 'localhost'
+}
+
+function ingressHost(host: string): OneHost {
+  return { name: host.replace(/:\d+$/, ''), before: isPublic(host) ? 'proxy' : 'nobody' }
 }
 
 /** Waits for both, so that a failure of one leaves nothing half started. */

@@ -148,15 +148,16 @@ suite('npm start', { concurrency: false }, () => {
     assert.equal((await child.ended).code, 0)
   })
 
-  test('forgets everything with --reset, and prints its help and its mistakes', async (t) => {
+  test('forgets everything with --reset, takes one host name for all, and prints its help and its mistakes', async (t) => {
     const folder = stateFolder(t)
     const interrupted = start(folder, ['--port', '0', '--no-sims', '--reset'])
     await interrupted.waitFor(/PostgreSQL: embedded, new/, 60_000)
     interrupted.kill('SIGKILL')
     await interrupted.ended
-    const again = start(folder, ['--port', '0', '--no-sims', '--reset'])
+    const again = start(folder, ['--port', '0', '--no-sims', '--reset', '--host', 'box.example'])
     await again.waitFor(/PostgreSQL: embedded, new/, 60_000)
     await again.waitFor(READY, 120_000)
+    await again.waitFor(/Your proxy ends TLS for https:\/\/box\.example /)
     await again.stop()
     const help = start(folder, ['--help'])
     assert.equal((await help.ended).code, 0)
