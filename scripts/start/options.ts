@@ -18,6 +18,7 @@ Environment:
   WMOC_STATE_DIR   where data and keys are kept (default ./.wmoc)
   DATABASE_URL     use this PostgreSQL instead of the embedded one
   REDIS_URL        use this Redis instead of one of our own
+  DEVICE_DOMAIN    empty: as --host localhost
   SMTP_URL         send mail by this server instead of showing it in the portal
 `
 

@@ -24,7 +24,7 @@ export interface StackOptions {
   readonly port: number
   /** One host name (lower case, maybe with a port) for everything; null, the default: a device domain on this machine. */
   readonly host?: string | null
-  /** Variables given on: DATABASE_URL and REDIS_URL switch the embedded parts off. */
+  /** Variables given on: DATABASE_URL and REDIS_URL switch the embedded parts off, an empty DEVICE_DOMAIN the domain of devices. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Loses data when the machine loses power: for tests. */
   readonly durable?: boolean
@@ -133,7 +133,7 @@ async function assemble(options: StackOptions, stops: Stops, stopAll: () => Prom
   const [postgresPort, storePort, apiPort, internalPort, apiAdminPort, workerAdminPort, ...gatewayPorts] =
     (await freePorts(6 + 3 * shards.length)) as [number, number, number, number, number, number, ...number[]]
 
-  const host = options.host ?? null
+  const host = oneHostOf(options)
   const isProxied = host !== null && isPublic(host)
   const url = isProxied ? `https://${host}` : `http://localhost:${ingress.port}`
   const deviceDomain = host === null ? `localhost:${ingress.port}` : ''
@@ -278,9 +278,15 @@ function openIngress(options: StackOptions): Promise<Ingress> {
   const folder = join(ROOT, 'web/dist')
   const portal =
     options.portal ?? createPortal(existsSync(folder) ? folder : join(ROOT, 'web/public'), PORTAL_HEADERS)
-  const { host = null, port } = options
+  const host = oneHostOf(options)
+  const { port } = options
   const oneHost = host === null ? null : ingressHost(host)
   return startIngress({ port, hosts: ['127.0.0.1', '::1'], portal, oneHost })
+}
+
+/** The one host name for everything; null: there are more. */
+function oneHostOf({ host, env }: StackOptions): string | null {
+  return host ?? (env['DEVICE_DOMAIN'] === '' ? 'localhost' : null)
 }
 
 /** Another machine asks by this name, through a proxy that ends TLS. */
