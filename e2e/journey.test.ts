@@ -133,7 +133,7 @@ suite('the journey of a newcomer', () => {
   test('is told that the controller is offline, and a command waits for it', async () => {
     await sim.stop()
     await portal.getByText('Offline').first().waitFor()
-    await portal.getByText('Page is offline').waitFor()
+    await portal.locator('main header').getByText('Offline').waitFor()
     await portal.getByLabel('Command', { exact: true }).fill('switch.set')
     await portal.getByLabel('Parameters (JSON)').fill('{"on":true}')
     await portal.getByRole('button', { name: 'Send' }).click()

@@ -6,6 +6,7 @@ import { auth } from '@wmoc/api/contracts/auth'
 import { commands } from '@wmoc/api/contracts/commands'
 import { controllers } from '@wmoc/api/contracts/controllers'
 import { notifications } from '@wmoc/api/contracts/notifications'
+import { sharing } from '@wmoc/api/contracts/sharing'
 import { telemetry } from '@wmoc/api/contracts/telemetry'
 import { createClient } from '@wmoc/api/client'
 import type { Client } from '@wmoc/api/client'
@@ -17,7 +18,7 @@ import { startStack } from '../../scripts/start/stack.ts'
 import type { Stack, StackOptions } from '../../scripts/start/stack.ts'
 import { openState } from '../../scripts/start/state.ts'
 
-const CONTRACTS = { auth, controllers, commands, notifications, telemetry }
+const CONTRACTS = { auth, controllers, commands, notifications, sharing, telemetry }
 
 /** Somebody signed in, with the typed client of the whole API. */
 export interface Person {

@@ -37,8 +37,7 @@ export function createPortal(
     }
     const path = request.url!.split('?', 1)[0]!
     const isPage =
-      DEVICE_PAGE.test(path) ||
-      (path.startsWith('/') && !/\.[a-z0-9]+$/i.test(path) && !NO_PAGE.test(path))
+      DEVICE_PAGE.test(path) || (path.startsWith('/') && !/\.[a-z0-9]+$/i.test(path) && !NO_PAGE.test(path))
     const file = files.get(path) ?? (isPage ? index : undefined)
     if (!file) return refuse(response, appError('not_found'), extra)
     const { form, coding } = choose(file, request.headers['accept-encoding'])

@@ -3,8 +3,8 @@ import { contract, route } from '@wmoc/api/contract-kit'
 import { z } from 'zod'
 
 const Lease = z.object({
-  /** RFC 3339 or ms since 1970, as the gateway says it. */
-  expiresAt: z.union([z.number(), z.string()]).transform((at) => new Date(at).getTime()),
+  /** Ms since 1970. */
+  expiresAt: z.number(),
   renewAfterMs: z.number().int().positive(),
 })
 

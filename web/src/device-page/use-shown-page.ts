@@ -36,8 +36,9 @@ export function useShownPage(
     frame: computed(() => {
       const state = lease.state.value
       if (state.kind !== 'open') return null
-      const prefix = state.frame.src.slice(0, -1)
-      return { prefix, start: start.value, key: `${round.value} ${prefix}` }
+      const { src, scope } = state.frame
+      const prefix = src.slice(0, -1)
+      return { prefix, scope, start: start.value, key: `${round.value} ${prefix}` }
     }),
     failure: computed(() => (lease.state.value.kind === 'failed' ? lease.state.value.error : null)),
     hear(message: FrameMessage): void {

@@ -107,11 +107,11 @@ export const controllerEn = {
   },
   page: {
     title: 'The controller’s own page',
-    text: 'It comes straight from the device through its tunnel, in a tab of its own.',
+    text: 'It comes straight from the device through its tunnel, in its own tab.',
     open: 'Open its page',
-    offlineShort: 'Page is offline',
     offlineTitle: 'The controller is offline',
-    offlineText: 'Its page is there again as soon as it connects. Check its power and its network.',
+    offlineText:
+      'Its page shows what was last seen of it, if that could be kept, and is whole again once the controller connects.',
     lastSeen: 'Last seen',
     queued: 'No commands wait for it. | One command waits for it. | {count} commands wait for it.',
     toCommands: 'To the commands',

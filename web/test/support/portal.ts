@@ -23,9 +23,12 @@ export interface Visit extends WatchedContext {
   go(path: string): Promise<void>
 }
 
-/** `flags` go to Chromium, `env` to the services. */
-export async function openPortal(options: { flags?: readonly string[] } = {}): Promise<Portal> {
-  const [stack, browser] = await Promise.all([openStack(), openBrowser({ flags: options.flags })])
+/** `flags` go to Chromium, `gatewayEnv` to the gateways. */
+export async function openPortal(
+  options: { flags?: readonly string[]; gatewayEnv?: Readonly<Record<string, string>> } = {},
+): Promise<Portal> {
+  const { flags, gatewayEnv } = options
+  const [stack, browser] = await Promise.all([openStack({}, { gatewayEnv }), openBrowser({ flags })])
   let lastSignIn: Promise<unknown> = Promise.resolve()
   return {
     stack,

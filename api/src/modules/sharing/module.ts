@@ -8,7 +8,7 @@ import { sharingHandlers } from './routes.ts'
 import { createSharingService } from './service.ts'
 
 /** Who has just confirmed an e-mail waits this long at most for what was shared with it. */
-const SETTLE_EVERY_MS = 10_000
+const SETTLE_EVERY_MS = 5_000
 
 /** Sharing of single controllers. */
 export function createSharingModule(
