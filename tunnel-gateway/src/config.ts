@@ -164,6 +164,11 @@ export const config = defineConfig({
       schema: durationMs(300_000),
       description: 'Time for a request of a user to arrive, as far as it is collected before it goes on',
     },
+    FROZEN_PAGES_BYTES: {
+      schema: z.coerce.number().int().min(0).default(67_108_864),
+      description:
+        'Bytes of the shared store for the last good copies of pages, of all controllers and shards; below 262144: none',
+    },
     PAGE_CACHE_BYTES: {
       schema: count(67_108_864),
       description: 'Bytes of devices’ pages that are kept; as many again may be on their way to several people',

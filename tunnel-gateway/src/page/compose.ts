@@ -10,7 +10,9 @@ import type { CookieJars } from '#src/user/cookie-jar.ts'
 import type { LiveRequests } from '#src/user/live.ts'
 import { composeCache } from './cache/compose.ts'
 import type { PageLayer } from './layers.ts'
+import { composeOffline } from './offline/compose.ts'
 import type { OwnPath, OwnPaths } from './own-paths.ts'
+import { createRewriteLayer } from './rewrite/layer.ts'
 import { createShimPaths } from './shim/own-paths.ts'
 import { composeVault } from './vault/compose.ts'
 import type { Vault } from './vault/layer.ts'
@@ -42,16 +44,18 @@ export interface PageParts {
   signInsChanged(userId: string, controllerId: string): void
   /** Whose access, to what; null: anybody's, anything. */
   accessChanged(userId: string | null, controllerId: string | null): void
-  /** Tells the API what was counted. */
+  /** Tells the API what was counted, and writes what waits. */
   stop(): Promise<void>
 }
 
 export function composePages(deps: PageDeps): PageParts {
   const vault = composeVault(deps)
   const cache = composeCache(deps)
+  const rewrite = createRewriteLayer({ ...deps, nonceKey: deps.config.PAGE_COOKIE_KEY })
+  const offline = composeOffline(deps)
   return {
-    layers: [cache.compress, cache.cache, vault.layer],
-    ownPaths: new Map<string, OwnPath>([vault.ownPath, ...createShimPaths(deps.jars)]),
+    layers: [cache.compress, rewrite, offline.layer, cache.cache, vault.layer],
+    ownPaths: new Map<string, OwnPath>([vault.ownPath, offline.ownPath, ...createShimPaths(deps.jars)]),
     vault: vault.layer,
     signInsChanged(userId, controllerId) {
       vault.signIns.changed(userId, controllerId)
@@ -61,6 +65,8 @@ export function composePages(deps: PageDeps): PageParts {
       vault.signIns.accessChanged(userId, controllerId)
       cache.signInsChanged(userId, controllerId)
     },
-    stop: cache.stop,
+    async stop() {
+      await Promise.all([cache.stop(), offline.stop()])
+    },
   }
 }

@@ -2,7 +2,7 @@
  * What stands between a person who looks at a device's page and the device, outermost first: each layer may answer by
  * itself, change the request, or put an answer of its own (`AnswerLayer`) before the user's. API clients meet none of it.
  */
-import type { ProxyRequest } from '#src/user/proxy.ts'
+import type { DeviceWatcher, ProxyRequest } from '#src/user/proxy.ts'
 
 export type Next = (proxied: ProxyRequest) => void | Promise<void>
 
@@ -28,6 +28,21 @@ export function isAway(headers: readonly string[]): boolean {
 export function isOwnPage(headers: readonly string[]): boolean {
   for (let at = 0; at < headers.length; at += 2) if (headers[at] === OWN_PAGE[0]) return true
   return false
+}
+
+/** For a layer that watches: those further out go on hearing what they asked for. */
+export function watchedBy(layer: DeviceWatcher, { watcher: outer }: ProxyRequest): DeviceWatcher {
+  if (outer === undefined) return layer
+  return {
+    opening(proxied, upstream) {
+      layer.opening(proxied, upstream)
+      outer.opening(proxied, upstream)
+    },
+    answered(head) {
+      layer.answered(head)
+      outer.answered(head)
+    },
+  }
 }
 
 /** All layers in one, `last` being the way to the device. */

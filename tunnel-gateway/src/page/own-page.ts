@@ -67,16 +67,15 @@ export function sendOwnPage(response: Answer, page: OwnPage): void {
 }
 
 /** Of two languages the one that is wanted more (RFC 9110 section 12.5.4); English for everybody else. */
-export function languageOf(acceptLanguage: string | undefined): Language {
-  const weight = (language: Language) => {
-    const range = new RegExp(
-      String.raw`(?:^|,)\s*${language}(?:-[a-z0-9-]+)?\s*(?:;\s*q=([\d.]+))?\s*(?=,|$)`,
-      'i',
-    )
-    const match = range.exec((acceptLanguage ?? '').slice(0, 500))
-    return match === null ? 0 : Number(match[1] ?? 1)
+export function languageOf(acceptLanguage = ''): Language {
+  let best: { language: Language; weight: number } = { language: 'en', weight: 0 }
+  for (const range of acceptLanguage.split(',', 20)) {
+    const match = /^\s*(en|ru)(?:-[a-z0-9-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?$/i.exec(range)
+    if (match === null) continue
+    const weight = Number(match[2] ?? 1)
+    if (weight > best.weight) best = { language: match[1]!.toLowerCase() === 'ru' ? 'ru' : 'en', weight }
   }
-  return weight('ru') > weight('en') ? 'ru' : 'en'
+  return best.language
 }
 
 export function escapeHtml(text: string): string {

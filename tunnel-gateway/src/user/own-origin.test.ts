@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { PASSWORD, serveBasic, USER } from '#src/page/testing/protected-device.ts'
 import { startHarness } from '#src/testing/harness.ts'
 import type { Ask, Harness } from '#src/testing/harness.ts'
 
@@ -178,13 +179,26 @@ suite('a device on its own origin', () => {
     assert.deepEqual(JSON.parse(answer.text), ['sid=1', 'Basic YTpi'])
   })
 
-  test('its 401 with Basic reaches the browser as it is', async () => {
+  test('its 401 with Basic is asked for by a form, here too', async () => {
     const { host, controllerId, person, device } = await served()
     const { cookie } = await enter(controllerId, person.refreshToken)
-    device.serve(() => ({ status: 401, headers: { 'WWW-Authenticate': 'Basic realm="device"' } }))
-    const answer = await page(host, cookie)
-    assert.equal(answer.status, 401)
-    assert.equal(answer.headers['www-authenticate'], 'Basic realm="device"')
+    const { authorizations } = serveBasic(device)
+    const form = await page(host, cookie, { path: '/x' })
+    assert.deepEqual([form.status, form.headers['www-authenticate']], [401, undefined])
+    const token = /name="token" value="([^"]+)"/.exec(form.text)![1]!
+    const posted = await page(host, cookie, {
+      method: 'POST',
+      path: '/_wmoc/sign-in',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+        origin: `http://${host}`,
+      },
+      body: new URLSearchParams({ token, username: USER, password: PASSWORD }).toString(),
+    })
+    assert.deepEqual([posted.status, posted.headers.location], [303, `http://${host}/x`])
+    assert.equal((await page(host, cookie, { path: '/x' })).status, 200)
+    assert.equal(authorizations.length, 1)
   })
 
   test('offline shows people a page that reloads itself, and programs a problem', async () => {

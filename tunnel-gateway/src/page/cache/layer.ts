@@ -5,6 +5,7 @@
  */
 import { createByteBudget } from '#src/core/byte-budget.ts'
 import { isReading } from '#src/core/access-rules.ts'
+import { watchedBy } from '#src/page/layers.ts'
 import type { Next, PageLayer } from '#src/page/layers.ts'
 import type { LiveRequests } from '#src/user/live.ts'
 import { headersOf } from '#src/user/outgoing.ts'
@@ -85,7 +86,7 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
       if (isDevices) count(controllerId, 'bytesFromDevice', bytes)
     }
     const response = new PassingAnswer(proxied.response, onBytes, onAnswer)
-    return next({ ...proxied, response, watcher: response })
+    return next({ ...proxied, response, watcher: watchedBy(response, proxied) })
   }
 
   /** What is under way may be older than the change, and what is kept at its address is (RFC 9111 section 4.4). */
@@ -185,7 +186,7 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
   /** What goes wrong on the way is told to all who wait. */
   async function go(flight: Flight, proxied: ProxyRequest, next: Next): Promise<void> {
     try {
-      await next({ ...proxied, response: flight, watcher: flight, extraHeaders: [] })
+      await next({ ...proxied, response: flight, watcher: watchedBy(flight, proxied), extraHeaders: [] })
     } catch (error) {
       sendError(flight, error)
     }

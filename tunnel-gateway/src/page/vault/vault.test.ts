@@ -151,9 +151,9 @@ suite('the vault', () => {
     const second = await protectedByBasic()
     harness.controlPlane.grant(second.person, id)
     await second.at.signIn()
-    const before = state.authorizations.length
+    const sent = state.authorizations.length
     assert.equal((await harness.api(second.person, id)).status, 401)
-    assert.equal(state.authorizations.length, before)
+    assert.equal(state.authorizations.length, sent)
     device.stop()
   })
 
@@ -338,11 +338,11 @@ suite('the vault', () => {
       const { text } = await openAsGuest(harness, id, token)
       return visitor(harness, (JSON.parse(text) as { src: string }).src)
     }
-    const before = state.authorizations.length
+    const sent = state.authorizations.length
     const [one, two] = [await guest(), await guest()]
     const form = await one.ask('/')
     assert.equal(form.status, 401)
-    assert.equal(state.authorizations.length, before)
+    assert.equal(state.authorizations.length, sent)
     assert.doesNotMatch(form.text, /name="remember"/)
     assert.equal((await one.signIn('/', PASSWORD, { remember: 'yes' })).status, 200)
     assert.equal((await two.ask('/')).status, 401)
