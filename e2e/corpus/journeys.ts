@@ -134,4 +134,13 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
       await says(view, '#state', 'Update Successful: 200000 bytes')
     },
   },
+  everything: {
+    path: '/',
+    async walk(view) {
+      await view.waitForFunction(`document.body?.dataset.done === 'yes'`, null, { timeout: 180_000 })
+      const rows = await view.locator('#results tr').allInnerTexts()
+      const failed = rows.filter((row) => !/\sok$/.test(row))
+      assert.deepEqual(failed, [])
+    },
+  },
 }

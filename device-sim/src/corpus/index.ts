@@ -4,6 +4,7 @@ import { elegantOta } from './elegant-ota.ts'
 import { esp3d } from './esp3d.ts'
 import { esphome } from './esphome.ts'
 import { espui } from './espui.ts'
+import { everything } from './everything/index.ts'
 import type { CorpusDevice } from './fixture.ts'
 import { tasmota } from './tasmota.ts'
 import { wled } from './wled.ts'
@@ -15,6 +16,7 @@ const MAKERS = {
   esp3d,
   espui,
   'elegant-ota': elegantOta,
+  everything,
 } satisfies Record<string, (model: PageModel) => CorpusDevice>
 
 export type CorpusName = keyof typeof MAKERS

@@ -6,7 +6,7 @@ import type { OwnPath } from '#src/page/own-paths.ts'
 import { collectBody, UserLeft } from '#src/user/body.ts'
 import type { CookieJars } from '#src/user/cookie-jar.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
-import { SHIM, SHIM_PATH, SHIM_VERSION } from './script.ts'
+import { SHIM, SHIM_ADDRESS, SHIM_PATH } from './script.ts'
 
 const FORMS = new Map([
   ['br', brotliCompressSync(SHIM)],
@@ -33,7 +33,7 @@ function sendShim({ request, response, path }: ProxyRequest): void {
     new RegExp(`\\b${name}\\b(?!\\s*;\\s*q=0)`).test(accepted),
   ) ?? [null, SHIM]
   // During an update another shard may be asked for a version that this one doesn't have.
-  const isAsked = path === `${SHIM_PATH}?v=${SHIM_VERSION}`
+  const isAsked = path === SHIM_ADDRESS
   response.writeHead(200, [
     'Content-Type',
     'text/javascript; charset=utf-8',

@@ -7,7 +7,7 @@ type MapText = (text: string) => string
 
 const CSS_ADDRESS = /(\burl\(\s*["']?|@import\s+["'])([^"')]+)/gi
 const CANDIDATE = /((?:^|,)\s*)([^\s,]\S*)/g
-const TAG = /<[a-z][^<>]*/gi
+const TAG = /<[a-z]("[^"]*"|'[^']*'|[^"'<>])*/gi
 const IN_TAG = /(\s([a-z]+)\s*=\s*["']?)((?<=")[^"]*|(?<=')[^']*|[^\s"'>]+)/gi
 
 const absolute: MapText = (path) => new URL(path, here.origin).href

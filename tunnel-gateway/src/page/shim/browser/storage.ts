@@ -54,7 +54,8 @@ export function giveStorage(): void {
   })
   if (!isShown()) return
   define(window, 'name', { value: kept?.name ?? '', writable: true })
-  addEventListener('pagehide', () =>
+  // The name that is set while the next document comes already, comes too late for it.
+  addEventListener('beforeunload', () =>
     frameName.set!.call(window, JSON.stringify({ of, name: window.name, stores })),
   )
 }
