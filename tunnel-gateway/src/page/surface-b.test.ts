@@ -7,6 +7,7 @@ import type { Ask, Harness } from '#src/testing/harness.ts'
 import { onlineV2 } from '#src/testing/raw-device-v2.ts'
 import {
   announceTo,
+  askFor,
   IN_FRAME,
   openAsGuest as openByLink,
   openFrame,
@@ -330,5 +331,21 @@ suite('a page in the frame of the portal’s shell', () => {
       assert.ok(statuses.slice(0, -1).every((status) => status === 404) && statuses.at(-1) === 429)
       assert.equal((await guess('192.0.2.2')).status, 404)
     })
+  })
+})
+
+suite('a page in a frame without the shared store', () => {
+  test('F2: goes on as it was opened; what must be remembered is 503', async () => {
+    const harness = await startHarness({ DEVICE_DOMAIN: '' })
+    const { id, person, device } = await served(harness)
+    device.serve(() => ({ body: 'fine' }))
+    const { src, capability } = await openFrame(harness, id, person)
+    await harness.redis.stop()
+    for (let round = 0; round < 3; round++)
+      assert.equal((await harness.ask({ path: src, headers: IN_FRAME })).text, 'fine')
+    assert.equal((await askFor(harness, 'renew', { id, person, capability })).status, 503)
+    assert.equal((await askFor(harness, 'revoke', { id, person, capability })).status, 503)
+    assert.equal((await harness.ask({ path: src, headers: IN_FRAME })).status, 401)
+    await harness.stop()
   })
 })

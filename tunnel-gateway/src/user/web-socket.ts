@@ -8,6 +8,7 @@ import type { ResponseContext } from '#src/core/response-head.ts'
 import { chosenSubprotocol, closeCode, closeReason, FAILURE_CLOSE } from '#src/core/response-websocket.ts'
 import type { DeviceHead, StreamFailure, StreamSink, UpstreamStream } from '#src/core/upstream.ts'
 import type { ExchangePorts } from './exchange.ts'
+import { FrameAnswer } from './frame-answer.ts'
 import type { LiveEntry } from './live.ts'
 import type { Principal } from './principal.ts'
 import { sendFailure } from './problem.ts'
@@ -168,13 +169,11 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
       return false
     }
     this.refuse('ok', () => {
+      const { response, surface, extraHeaders } = this.#upgrade
+      const answer = surface === 'frame' ? new FrameAnswer(response, false) : response
       const framing = head.isBodiless ? [] : ['Content-Length', '0']
-      this.#upgrade.response.writeHead(head.status, [
-        ...head.headers,
-        ...this.#upgrade.extraHeaders,
-        ...framing,
-      ])
-      this.#upgrade.response.end()
+      answer.writeHead(head.status, [...head.headers, ...extraHeaders, ...framing])
+      answer.end()
     })
     return true
   }
