@@ -32,8 +32,9 @@ function watch(request: Request, state: Protected): string {
 }
 
 const page = ({ path, method }: Request): Reply => ({
-  headers: { 'Content-Type': 'text/html' },
-  body: `<p>${method} ${path}</p>`,
+  // No page that anybody rewrites.
+  headers: { 'Content-Type': 'text/plain' },
+  body: `${method} ${path}`,
 })
 
 /** Everything needs Basic. */

@@ -120,7 +120,7 @@ suite('the vault', () => {
   test('a good name and password open the page that asked, and go with every later request of that person', async () => {
     const { at, id, person, state } = await protectedByBasic()
     const opened = await at.signIn('/a?b=c')
-    assert.deepEqual([opened.status, opened.text], [200, '<p>GET /a?b=c</p>'])
+    assert.deepEqual([opened.status, opened.text], [200, 'GET /a?b=c'])
     assert.deepEqual(state.seen, ['GET /a?b=c', 'GET /a?b=c Basic'])
     assert.equal((await at.fetch('/save', { method: 'POST', body: 'x=1' })).status, 200)
     assert.equal((await harness.api(person, id, { path: '/data' })).status, 200)
@@ -274,7 +274,7 @@ suite('the vault', () => {
 
   test('Digest: the strongest is answered, each use counted, for other paths too', async () => {
     const { at, id, person, state } = await protectedByDigest()
-    assert.equal((await at.signIn('/cm?cmnd=Status%200')).text, '<p>GET /cm?cmnd=Status%200</p>')
+    assert.equal((await at.signIn('/cm?cmnd=Status%200')).text, 'GET /cm?cmnd=Status%200')
     for (const path of ['/a', '/b', '/c']) assert.equal((await at.ask(path)).status, 200)
     assert.equal((await harness.api(person, id, { path: '/d' })).status, 200)
     assert.equal(state.seen.filter((line) => !line.endsWith(' Digest')).length, 1)
