@@ -5,11 +5,9 @@
  */
 import { createHash, createHmac } from 'node:crypto'
 import type { Logger } from '@wmoc/platform/log'
-import type { Router } from '#src/core/upstream.ts'
-import { isOwnPage } from '#src/page/layers.ts'
+import { isOwnPage, watchedBy } from '#src/page/layers.ts'
 import type { PageLayer } from '#src/page/layers.ts'
-import { pageBase } from '#src/page/shim/addresses.ts'
-import { SHIM_PATH, SHIM_VERSION, shimElement } from '#src/page/shim/script.ts'
+import { SHIM_ADDRESS, SHIM_PATH } from '#src/page/shim/script.ts'
 import { headersOf, placeOf } from '#src/user/outgoing.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { RewriteAnswer } from './answer.ts'
@@ -18,12 +16,12 @@ import { createBodyRewriter } from './core/body.ts'
 import { accepts, changedHead, codingOf, headerOf, rewrittenType } from './core/head.ts'
 import type { HtmlPage } from './core/html.ts'
 import { PageAddresses } from './core/page-addresses.ts'
+import { shimElement } from './core/shim-element.ts'
 import { deviceRequest, tagOf } from './core/validators.ts'
 import { createKnownFacts } from './facts.ts'
 import type { DeviceFacts } from './facts.ts'
 
 export interface RewriteDeps {
-  readonly router: Pick<Router, 'locate'>
   readonly scheme: 'http' | 'https'
   /** Secret of the gateways: the nonces of a page stay the same, because browsers keep pages, and nobody else can tell them. */
   readonly nonceKey: string
@@ -36,10 +34,10 @@ const NOT_BODIES: ReadonlySet<number> = new Set([204, 205, 206, 304])
 const DOCUMENTS = /^(?:document|iframe|frame|embed|object|fencedframe)$/
 
 export function createRewriteLayer(deps: RewriteDeps): PageLayer {
-  const facts = createKnownFacts(deps.router)
+  const facts = createKnownFacts()
 
   function nameOf({ ports, ownHosts }: DeviceFacts, isDocument: boolean): string {
-    const parts = JSON.stringify([VERSION, SHIM_VERSION, isDocument, ports, ownHosts])
+    const parts = JSON.stringify([VERSION, SHIM_ADDRESS, isDocument, ports, ownHosts])
     return createHash('sha256').update(parts).digest('hex').slice(0, 8)
   }
 
@@ -57,8 +55,8 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
       place,
       origin: `${deps.scheme}://${proxied.host}`,
       path: proxied.path,
-      shim: shimElement(place, nonce),
-      shimPath: pageBase(place) + SHIM_PATH,
+      shim: shimElement(place, SHIM_ADDRESS, nonce),
+      shimPath: place.prefix + SHIM_PATH,
       nonce,
       isSandboxed: proxied.surface === 'frame',
     }
@@ -78,7 +76,7 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
     const coding = codingOf(headerOf(headers, 'content-encoding'))
     const isKept = type === null && !isDocument && status !== 304 && headerOf(headers, 'link') === undefined
     if (isKept) return untouched
-    const known = facts.now(record.controllerId)
+    const known = facts.get(record.controllerId)
     if (!isBelowPrefix(proxied) && (known.ports.length === 0 || !isDocument || type?.kind === 'css'))
       return untouched
     const page = pageOf(proxied, known)
@@ -104,7 +102,7 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
       if (proxied.surface === 'api') return next(proxied)
       const { record } = proxied
       const isDocument = isDocumentRequest(proxied)
-      const name = nameOf(facts.last(record.controllerId), isDocument)
+      const name = nameOf(facts.get(record.controllerId), isDocument)
       const isWhole = isBelowPrefix(proxied) && (isDocument || destinationOf(proxied) === 'style')
       const asked = deviceRequest(headersOf(proxied), name, isWhole)
       const response = new RewriteAnswer(
@@ -112,7 +110,11 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
         (status, headers) => plan(proxied, asked.isConditional, status, headers),
         (reason) => deps.log.warn('proxy', 'a page was cut', { controllerId: record.controllerId, reason }),
       )
-      return next({ ...proxied, response, requestHeaders: asked.headers })
+      const watcher = watchedBy(
+        { opening: (_asked, upstream) => facts.learn(upstream), answered: () => undefined },
+        proxied,
+      )
+      return next({ ...proxied, response, requestHeaders: asked.headers, watcher })
     },
   }
 }

@@ -43,7 +43,6 @@ export function createPipe(options: PipeOptions): Pipe {
   const { coding, rewriter, answer } = options
   const encoder: Encoder | null = options.keepsCoding ? createEncoder(coding) : null
   let decoder: Decoder | null = null
-  let given = 0
   let decoded = 0
   let isOver = false
   let flushTimer: NodeJS.Timeout | undefined
@@ -66,7 +65,8 @@ export function createPipe(options: PipeOptions): Pipe {
     created.on('data', (bytes: Buffer) => {
       decoded += bytes.length
       const isBomb =
-        decoded > MAX_DECODED_BYTES || (decoded > MAX_RATIO_FROM_BYTES && decoded > given * MAX_RATIO)
+        decoded > MAX_DECODED_BYTES ||
+        (decoded > MAX_RATIO_FROM_BYTES && decoded > created.bytesWritten * MAX_RATIO)
       if (isBomb) fail('bomb')
       else pass(rewriter.write(bytes))
     })
@@ -108,7 +108,6 @@ export function createPipe(options: PipeOptions): Pipe {
   return {
     write(bytes) {
       if (isOver || bytes.length === 0) return true
-      given += bytes.length
       decoder ??= begin(bytes[0]!)
       return decoder.write(bytes)
     },

@@ -25,6 +25,9 @@ function kind(of: AttributeKind, names: string): [string, AttributeKind][] {
   return names.split(' ').map((name) => [name, of])
 }
 
+/** Names of functions may be written with escapes. */
+const MAY_HOLD_ADDRESS = /(?:url|src|set)\(|\\/i
+
 /** @param name Of the attribute, lower case. Null: it passes as it is. */
 export function kindOfAttribute(element: string, name: string): AttributeKind | null {
   const found = KINDS.get(name) ?? null
@@ -51,8 +54,7 @@ export function mapAttribute(
 }
 
 function mapStyle(value: string, addresses: PageAddresses, isLeadByte: IsLeadByte | null): string | null {
-  // Without a parenthesis, an `@` or an escape there is no address.
-  if (!/[(@\\]/.test(value)) return null
+  if (!MAY_HOLD_ADDRESS.test(value)) return null
   let out = ''
   const css = createCssRewriter(addresses.map, (text) => (out += text), isLeadByte)
   css.write(value)
