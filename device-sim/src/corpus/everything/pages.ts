@@ -72,7 +72,7 @@ const table = `<table id="results"><tbody>${rows}</tbody></table>`
 function layout(title: string, head: string, body: string): string {
   return `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<script src="/all/results.js"></script>${head}</head><body><h1>${title}</h1>${body}${table}</body></html>`
+<script src="/all/results.js"></script>${head}</head><body><h1>${title}</h1>${table}${body}</body></html>`
 }
 
 /** Everything but what needs another document. */
@@ -101,7 +101,7 @@ export function landedPage(): string {
   return layout(
     'Landed',
     '<meta http-equiv="refresh" content="1;url=/all/end">',
-    `<script>goOn(); done('location', true); done('storage-kept', localStorage.getItem('kept') === 'yes' && sessionStorage.mine === 'too')</script>`,
+    `<script>goOn(); done('location', true); done('storage-kept', localStorage.getItem('kept') === 'yes' && sessionStorage.mine === 'too'); keep()</script>`,
   )
 }
 

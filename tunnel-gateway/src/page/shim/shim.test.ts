@@ -88,7 +88,7 @@ suite('the shim', () => {
       return void response.setHeader('content-type', 'text/javascript').end(SHIM)
     const prefix = url.startsWith(FRAMED) ? FRAMED : ''
     if (!url.startsWith(`${prefix}/page`)) {
-      if (/\.js$/.test(url)) response.setHeader('content-type', 'text/javascript')
+      if (url.endsWith('.js')) response.setHeader('content-type', 'text/javascript')
       return void response.end(
         url.endsWith('/g.js') ? `fetch('/in-worker'); importScripts('/imported.js')` : '',
       )
