@@ -171,7 +171,8 @@ export const config = defineConfig({
     },
     PAGE_CACHE_BYTES: {
       schema: count(67_108_864),
-      description: 'Bytes of devices’ pages that are kept; as many again may be on their way to several people',
+      description:
+        'Bytes of devices’ pages that are kept; as many again may be on their way to several people',
     },
     PAGE_CACHE_CONTROLLER_BYTES: {
       schema: count(8_388_608),

@@ -43,6 +43,8 @@ const ESSENTIAL = [
   'content-type',
   'content-encoding',
   'authorization',
+  // Without them a person who signed in to the device would look like nobody, and could not tell why.
+  'cookie',
   'range',
   'if-range',
   'if-match',
@@ -52,7 +54,6 @@ const ESSENTIAL = [
 ] as const
 /** Kept in this order as far as the device's room goes. */
 const WANTED = [
-  'cookie',
   'if-none-match',
   'if-modified-since',
   'x-forwarded-for',

@@ -260,7 +260,8 @@ export function createProxy(options: ProxyOptions): Proxy {
     const head = outgoingHead(proxied, upstream, options.scheme, { bodyLength, subprotocols, trace })
     if (!head.ok) {
       leg?.end(head.code)
-      entry.refuse('refused', () => sendProblem(response, head.code))
+      const detail = tooLong(upstream.maxRequestHeader)
+      entry.refuse('refused', () => sendProblem(response, head.code, { detail }))
       return null
     }
     proxied.watcher?.opening(proxied, upstream)
@@ -304,4 +305,8 @@ function portDetail(port: number, { ports }: Upstream): string {
 function rateOf(record: ControllerRecord) {
   const count = Math.max(1, record.requestsPerMinute)
   return { burst: Math.max(1, Math.ceil(count / 3)), count, periodMs: 60_000 }
+}
+
+function tooLong(maxBytes: number): string {
+  return `The device takes request heads of at most ${maxBytes} bytes: clear its page’s cookies, or send a shorter address and fewer headers`
 }
