@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser } from '@wmoc/testkit/chromium'
-import { startHarness, until } from '#src/testing/harness.ts'
+import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { openFrame, served } from './testing/frames.ts'
 import { PASSWORD, serveBasic, USER } from './testing/protected-device.ts'
@@ -11,6 +11,9 @@ const SANDBOX = 'allow-scripts allow-forms allow-popups allow-modals allow-downl
 const PAGE =
   '<!doctype html><title>Boiler</title><link rel=stylesheet href=a.css><h1>21.5</h1>' +
   '<form method=post action=save><button>Save</button></form><script>document.body.dataset.ran = "yes"</script>'
+
+/** However slow the machine is. */
+const until = (test: () => boolean | Promise<boolean>) => untilWithin(test, 120_000)
 
 suite('pages of ours in the shell’s frame, in a browser', () => {
   let harness: Harness

@@ -7,7 +7,7 @@ import { openStore } from '@wmoc/platform/open-store'
 import { testRedis } from '@wmoc/testkit/redis'
 import { startControlPlane } from '#src/testing/control-plane-server.ts'
 import type { Person } from '#src/testing/control-plane-server.ts'
-import { startHarness, until } from '#src/testing/harness.ts'
+import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
 import type { Answer, Ask, Harness } from '#src/testing/harness.ts'
 import type { RawDevice } from '#src/testing/raw-device.ts'
 import { announceTo, IN_FRAME, openFrame, served } from '../testing/frames.ts'
@@ -36,6 +36,9 @@ const html = (body: string, headers: Record<string, string> = {}): Reply => ({
   body,
 })
 const css: Reply = { headers: { 'Content-Type': 'text/css' }, body: 'h1{color:red}' }
+
+/** However slow the machine is. */
+const until = (test: () => boolean | Promise<boolean>) => untilWithin(test, 120_000)
 
 suite('a device that is away', () => {
   let harness: Harness
@@ -245,6 +248,65 @@ suite('a device that is away', () => {
       [answer.status, answer.headers['content-type']],
       [503, 'application/problem+json; charset=utf-8'],
     )
+  })
+})
+
+suite('a device that is away, on its own origin', () => {
+  let harness: Harness
+  before(async () => {
+    harness = await startHarness()
+  })
+  after(() => harness.stop())
+
+  /** As a browser that came from the portal. */
+  async function visitor(id: string, { refreshToken }: Person) {
+    const navigate = { ...IN_FRAME, 'sec-fetch-dest': 'document', 'sec-fetch-site': 'none' }
+    const left = await harness.ask({
+      path: `/c/${id}/`,
+      headers: { ...navigate, cookie: `__Host-wmoc_refresh=${refreshToken}` },
+    })
+    const url = new URL(left.headers.location!)
+    const entered = await harness.ask({ host: url.host, path: url.pathname + url.search, headers: navigate })
+    const cookie = entered.headers['set-cookie']![0]!.split(';')[0]!
+    return (path: string, more = '') =>
+      harness.ask({ host: url.host, path, headers: { ...navigate, cookie: cookie + more } })
+  }
+
+  const isFrozen = ({ headers }: Answer) => headers['x-wmoc-frozen'] !== undefined
+
+  async function published(pageCache: 'private' | 'public') {
+    const known = harness.controlPlane.addController({ pageCache })
+    const id = known.record.controllerId
+    const [one, two] = [await harness.controlPlane.addPerson(), await harness.controlPlane.addPerson()]
+    for (const person of [one, two]) harness.controlPlane.grant(person, id)
+    const device = await harness.online(known, { max_req_header: 2_048 })
+    serve(device, { '/': html(HTML), '/mine': html(HTML) })
+    return { device, first: await visitor(id, one), second: await visitor(id, two) }
+  }
+
+  test('O15: a copy is everybody’s where the owner says so, but for what the device told one person', async () => {
+    const { device, first, second } = await published('public')
+    await first('/')
+    await first('/mine', '; sid=1')
+    device.stop()
+    await device.closed
+    await until(async () => isFrozen(await second('/')))
+    await until(async () => isFrozen(await first('/mine')))
+    assert.equal(isFrozen(await second('/mine')), false)
+  })
+
+  test('looks again by itself, runs no script and stays in its own frame', async () => {
+    const { device, first, second } = await published('private')
+    await first('/')
+    device.stop()
+    await device.closed
+    await until(async () => isFrozen(await first('/')))
+    const { headers } = await first('/')
+    assert.ok(Number(headers['refresh']) > 0)
+    const policy = String(headers['content-security-policy'])
+    assert.match(policy, /script-src 'none'.*frame-ancestors 'self'/)
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+    assert.equal(isFrozen(await second('/')), false)
   })
 })
 

@@ -81,10 +81,16 @@ export function createSignIns(deps: {
   // Of whom there was one lately: asked for before the device is, so that it is not asked twice.
   const known = new LRUCache<string, true>({ max: MAX, ttl: KNOWN_TTL_MS })
 
+  /** What the device took already; no more than a word on the form hangs on it. */
+  const proven = new LRUCache<string, true>({ max: MAX, ttl: SESSION_TTL_MS })
+
   async function load(key: string): Promise<HeldSignIn | null> {
     const { controllerId, holder, sessionId, userId } = partsOf(key)
     const own = (await readSessions(controllerId, holder))[sessionId]
-    if (own !== undefined) return { ...own, isRemembered: false }
+    if (own !== undefined) {
+      const trial = proven.has(provenName(key, own)) ? null : own.trial
+      return { ...own, trial, isRemembered: false }
+    }
     if (userId === null) return null
     const { remembered } = await controlPlane.call('page-credentials/get', { userId, controllerId })
     return remembered === null ? null : { ...remembered, trial: null, isRemembered: true }
@@ -167,22 +173,21 @@ export function createSignIns(deps: {
     },
     async proven(owner, held) {
       const { principal, controllerId } = owner
-      if (held.trial === null) return
+      const name = provenName(keyOf(owner), held)
+      if (held.trial === null || proven.has(name)) return
+      proven.set(name, true)
+      // What is of this session only lies where it is to lie: written again, it could outlive its being forgotten.
+      if (!held.trial.remember || principal.linkId !== undefined) return
       const { credential, savedAt } = held
-      const isKept =
-        held.trial.remember &&
-        principal.linkId === undefined &&
-        (
-          await controlPlane.call('page-credentials/put', {
-            userId: principal.userId,
-            controllerId,
-            credential,
-          })
-        ).kept
-      await changeSession(owner, (present) => {
-        if (present?.savedAt !== savedAt) return present
-        return isKept ? undefined : { credential, savedAt, trial: null }
-      })
+      try {
+        const put = { userId: principal.userId, controllerId, credential }
+        const { kept } = await controlPlane.call('page-credentials/put', put)
+        if (!kept) return
+      } catch (error) {
+        proven.delete(name)
+        throw error
+      }
+      await changeSession(owner, (present) => (present?.savedAt === savedAt ? undefined : present))
       await tell(owner)
     },
     async refused(owner, { isRemembered, savedAt }) {
@@ -204,6 +209,10 @@ export function createSignIns(deps: {
       void store.delete(pageCredentialKey(controllerId, userId)).catch(() => undefined)
     },
   }
+}
+
+function provenName(key: string, { savedAt }: Pick<HeldSignIn, 'savedAt'>): string {
+  return `${key} ${savedAt}`
 }
 
 /** Guests of one link are many people: each page that was opened by it is one of its own. */
