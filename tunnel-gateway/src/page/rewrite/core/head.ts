@@ -95,12 +95,10 @@ export function codingOf(encoding: string | undefined): Coding | null {
 
 /** Whether `Accept-Encoding` (RFC 9110 section 12.5.3) lets the coding pass. */
 export function accepts(acceptEncoding: string | undefined, coding: Coding): boolean {
-  const listed = (acceptEncoding ?? '').split(',').map((item) =>
-    item
-      .trim()
-      .toLowerCase()
-      .split(/\s*;\s*/),
-  )
+  const listed = (acceptEncoding ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((item) => item.split(';').map((part) => part.trim()))
   const found = listed.find(([name]) => name === coding) ?? listed.find(([name]) => name === '*')
   return found !== undefined && !found.slice(1).some((parameter) => /^q=0(?:\.0{0,3})?$/.test(parameter))
 }
