@@ -116,6 +116,43 @@ export const fleet: DashboardSpec = {
       ],
     },
     {
+      title: 'Pages of controllers',
+      panels: [
+        {
+          title: 'By answer',
+          description:
+            'hit, stale, revalidated, coalesced: what controllers were spared. miss, passed: what they sent themselves.',
+          unit: 'reqps',
+          isStacked: true,
+          queries: {
+            '{{result}}': `sum by (result) (rate(wmoc_gateway_page_cache_requests_total{${ON}}[$__rate_interval]))`,
+          },
+        },
+        {
+          title: 'Bodies of pages',
+          description: 'What controllers sent, and what people were sent, before it was compressed.',
+          unit: 'Bps',
+          queries: {
+            '{{direction}}': `sum by (direction) (rate(wmoc_gateway_page_cache_transferred_bytes_total{${ON}}[$__rate_interval]))`,
+          },
+        },
+        {
+          title: 'Kept by shard',
+          description: 'Memory of the pages that a shard keeps; bounded by PAGE_CACHE_BYTES.',
+          unit: 'bytes',
+          isStacked: true,
+          queries: { '{{instance}}': `sum by (instance) (wmoc_gateway_page_cache_bytes{${ON}})` },
+        },
+        {
+          title: 'Kept answers',
+          description: 'How many answers these are.',
+          unit: 'short',
+          isStacked: true,
+          queries: { '{{instance}}': `sum by (instance) (wmoc_gateway_page_cache_entries{${ON}})` },
+        },
+      ],
+    },
+    {
       title: 'Beneath',
       panels: [
         {
