@@ -33,6 +33,8 @@ export function openCorpus({ name: surface, env, viewOf }: Surface): void {
       ;[platform, browser] = await Promise.all([openStack(env), openBrowser()])
       owner = await platform.signIn('owner@wmoc.example')
       watched = await browser.newContext({ locale: 'en-GB' })
+      // Pages of many files, through one small device, on a machine that does much else.
+      watched.context.setDefaultTimeout(60_000)
       watched.context.setDefaultTimeout(30_000)
       const portal = await watched.newPage()
       await portal.goto(await platform.signInLink('owner@wmoc.example'))
@@ -53,7 +55,7 @@ export function openCorpus({ name: surface, env, viewOf }: Surface): void {
         })
         const tab = await watched.newPage()
         const problems = watched.problems.length
-        await tab.goto(`${platform.url}/c/${id}${path}`)
+        await tab.goto(`${platform.url}/c/${id}${path}`, { waitUntil: 'commit' })
         try {
           await walk(await viewOf(tab))
         } finally {
