@@ -92,6 +92,8 @@ export async function startControlPlane(credentialKey: string): Promise<BenchCon
   const now = Math.floor(Date.now() / 1_000)
   const claims = {
     iss: 'wmoc',
+      case 'page-credentials/get':
+        return { remembered: null }
     aud: 'wmoc',
     sub: userId,
     sid: sessionId,

@@ -13,7 +13,7 @@ const PAGE =
   '<form method=post action=save><button>Save</button></form><script>document.body.dataset.ran = "yes"</script>'
 
 /** However slow the machine is. */
-const until = (test: () => boolean | Promise<boolean>) => untilWithin(test, 120_000)
+const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
 
 suite('pages of ours in the shell’s frame, in a browser', () => {
   let harness: Harness

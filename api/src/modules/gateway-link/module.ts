@@ -8,10 +8,15 @@ type Calls = {
   readonly [C in ControlPlaneCall]: (input: ControlPlaneInput<C>) => Promise<ControlPlaneOutput<C>>
 }
 
-/** `ingest` and `page-figures/report` belong to telemetry, `sessions/*` to auth, `page-links/*` to sharing, `page-credentials/*` to a module of their own. */
+/** The others belong to modules of their own: telemetry, auth, sharing, sign-ins to pages. */
 type OwnCalls = Omit<
   Calls,
-  'ingest' | 'sessions/identify' | 'sessions/alive' | `page-links/${string}` | `page-credentials/${string}`
+  | 'ingest'
+  | 'page-figures/report'
+  | 'sessions/identify'
+  | 'sessions/alive'
+  | `page-links/${string}`
+  | `page-credentials/${string}`
 >
 
 /** Binds the calls to the services. */

@@ -38,7 +38,7 @@ const html = (body: string, headers: Record<string, string> = {}): Reply => ({
 const css: Reply = { headers: { 'Content-Type': 'text/css' }, body: 'h1{color:red}' }
 
 /** However slow the machine is. */
-const until = (test: () => boolean | Promise<boolean>) => untilWithin(test, 120_000)
+const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
 
 suite('a device that is away', () => {
   let harness: Harness

@@ -50,7 +50,7 @@ function visitor(harness: Harness, src: string) {
 }
 
 /** However slow the machine is. */
-const until = (test: () => boolean | Promise<boolean>) => untilWithin(test, 120_000)
+const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
 
 suite('the vault', () => {
   let harness: Harness
