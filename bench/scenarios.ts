@@ -5,6 +5,7 @@ import { connections } from './scenarios/connections.ts'
 import { hop } from './scenarios/hop.ts'
 import { idle } from './scenarios/idle.ts'
 import { cancel, sse } from './scenarios/latency.ts'
+import { page } from './scenarios/page.ts'
 import { restart } from './scenarios/restart.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
 import { small } from './scenarios/small.ts'
@@ -20,5 +21,6 @@ export const SCENARIOS: readonly Scenario[] = [
   storm,
   sse,
   cancel,
+  page,
   restart,
 ]
