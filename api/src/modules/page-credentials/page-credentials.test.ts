@@ -98,9 +98,9 @@ suite('sign-ins to devices’ own pages', () => {
     const next = randomBytes(32)
     const service = (keys: Buffer[]) =>
       createPageCredentials(kernel, { secrets: createSecretBox(keys), access: modules.controllers.access })
-    const before = (await rowsOf(owner.controllerId))[0]!.sealed
+    const earlier = (await rowsOf(owner.controllerId))[0]!.sealed
     assert.deepEqual((await service([next, present]).get(owner)).remembered?.credential, CREDENTIAL)
-    assert.notEqual((await rowsOf(owner.controllerId))[0]!.sealed, before)
+    assert.notEqual((await rowsOf(owner.controllerId))[0]!.sealed, earlier)
     assert.deepEqual((await service([next]).get(owner)).remembered?.credential, CREDENTIAL)
     assert.equal((await service([randomBytes(32)]).get(owner)).remembered, null)
   })
