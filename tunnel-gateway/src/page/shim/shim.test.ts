@@ -84,6 +84,10 @@ suite('the shim', () => {
         .setHeader('content-type', 'text/html')
         .end(`<script>${script}</script><iframe sandbox="${SANDBOX}" src="${FRAMED}/page"></iframe>`)
     }
+    if (url === '/strayed')
+      return void response
+        .setHeader('content-type', 'text/html')
+        .end(`<script>parent.postMessage({ wmoc: 'strayed', path: location.pathname }, '*')</script>`)
     if (url.endsWith(SHIM_ADDRESS))
       return void response.setHeader('content-type', 'text/javascript').end(SHIM)
     const prefix = url.startsWith(FRAMED) ? FRAMED : ''
@@ -176,6 +180,16 @@ suite('the shim', () => {
     const told = JSON.stringify({ wmoc: 'page', path: '/pushed?q#h', title: 'New' })
     await until(() => messages.includes(told), 30_000)
     assert.ok(messages.includes(JSON.stringify({ wmoc: 'page', path: '/page', title: 'Page' })))
+    await frame.evaluate(`location.hash = 'moved'`)
+    await until(() => messages.some((text) => text.includes('/pushed?q#moved')), 30_000)
+  })
+
+  test('brings back a frame inside the page that went to an address of the portal', async () => {
+    const frame = await open()
+    await frame.evaluate(`document.body.innerHTML = '<iframe src="/page?inner"></iframe>'`)
+    await until(() => frame.childFrames()[0]?.url().endsWith('/page?inner') === true, 30_000)
+    await frame.childFrames()[0]!.evaluate(`location.href = '/strayed'`)
+    await until(() => asked.includes(`GET ${FRAMED}/strayed`), 30_000)
   })
 
   test('looks like the browser’s own, and gives a page without an origin what it would have at home', async () => {

@@ -29,8 +29,8 @@ const candidates = inAll(CANDIDATE, address)
 function attributeText(name: string, value: string): string {
   if (/^(href|(form)?action|src|poster|data)$/i.test(name)) return address(value)
   if (/srcset$/i.test(name)) return candidates(value)
-  if (/^style$/i.test(name)) return cssText(value)
-  return /^srcdoc$/i.test(name) ? htmlText(value) : value
+  // CSS is mapped wherever it is in HTML.
+  return /^(style|srcdoc)$/i.test(name) ? htmlText(value) : value
 }
 
 const inTag: MapText = (text) =>

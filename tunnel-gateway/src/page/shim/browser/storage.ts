@@ -41,11 +41,11 @@ export function giveStorage(): void {
   const frameName = Object.getOwnPropertyDescriptor(window, 'name')!
   let kept: Kept | null = null
   try {
-    kept = JSON.parse(window.name) as Kept
+    const told = JSON.parse(window.name) as Kept
+    if (told.of === of) kept = told
   } catch {
     // The name that the shell gave, or the page to a frame of its own.
   }
-  if (kept?.of !== of) kept = null
   const stores = ['localStorage', 'sessionStorage'].map((name, index) => {
     const items = Object.assign(Object.create(METHODS) as Items, kept?.stores[index])
     const value = new Proxy(items, { set: (own, key, text) => Reflect.set(own, key, String(text)) })

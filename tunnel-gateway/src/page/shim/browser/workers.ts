@@ -6,7 +6,7 @@ import { all, at, define, wrap } from './wrap.ts'
 export function wrapWorkers(): void {
   if (!here.isFramed) return wrap(window, 'Worker', at(0, url))
   wrap(window, 'Worker', (args) => {
-    const script = new URL(String(url(args[0])), document.baseURI).href
+    const script = new URL(url(args[0]) as string, document.baseURI).href
     const options = args[1] as WorkerOptions | undefined
     args[0] = URL.createObjectURL(new Blob([bootstrap(script, options?.type)]))
     // Chromium starts no module worker from a blob of an opaque origin; a classic one may import modules.
