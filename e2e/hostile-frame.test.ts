@@ -1,0 +1,406 @@
+/** A controller with hostile pages on an installation with one host name, shown to its own owner in the portal's frame. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingHttpHeaders, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, suite, test } from 'node:test'
+import { artefact } from '@wmoc/testkit/artefacts'
+import { openBrowser } from '@wmoc/testkit/chromium'
+import type { TestBrowser, WatchedContext } from '@wmoc/testkit/chromium'
+import type { Frame, Page, Response } from 'playwright-core'
+import { openDatabase } from './support/database.ts'
+import type { Database } from './support/database.ts'
+import { claimDevice } from './support/device.ts'
+import type { OwnDevice } from './support/device.ts'
+import { hostileAnswer, OVERREACHING } from './support/hostile-device.ts'
+import { deviceFrame, ONE_HOST } from './support/frame.ts'
+import { eventually, openStack } from './support/stack.ts'
+import type { Person, TestStack } from './support/stack.ts'
+
+/** What each start of the portal changes of its own session. */
+const ROTATED = ['refresh_hash', 'previous_hash', 'generation', 'rotated_at']
+
+suite('a hostile device in the portal’s frame', () => {
+  let platform: TestStack
+  let database: Database
+  let browser: TestBrowser
+  let watched: WatchedContext
+  let owner: Person
+  let hostile: OwnDevice
+  let neighbour: OwnDevice
+  /** Tabs: the portal; the shell with the hostile page in its frame. */
+  let portal: Page
+  let shell: Page
+  let frame: Frame
+  let elsewhere: Server
+  let elsewhereUrl: string
+  const reachedElsewhere: IncomingHttpHeaders[] = []
+
+  before(async () => {
+    elsewhere = createServer((request, response) => {
+      reachedElsewhere.push(request.headers)
+      response.end()
+    }).listen(0, '127.0.0.1')
+    await once(elsewhere, 'listening')
+    elsewhereUrl = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`
+    ;[platform, browser] = await Promise.all([openStack(ONE_HOST), openBrowser()])
+    database = await openDatabase(platform)
+    owner = await platform.signIn('owner@wmoc.example')
+    hostile = await claimDevice(platform, owner, { name: 'Waiting', answer: hostileAnswer })
+    neighbour = await claimDevice(platform, owner, {
+      name: 'Neighbour',
+      answer: () => ({ body: 'neighbour' }),
+    })
+    watched = await browser.newContext({ locale: 'en-GB' })
+    watched.context.setDefaultTimeout(30_000)
+    portal = await watched.newPage()
+    await portal.goto(await platform.signInLink('owner@wmoc.example'))
+    await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
+    shell = await watched.newPage()
+    await open('/')
+  })
+  after(async () => {
+    await browser?.close()
+    await Promise.all([hostile?.stop(), neighbour?.stop()])
+    await database?.close()
+    await platform?.stop()
+    elsewhere?.closeAllConnections()
+    elsewhere?.close()
+  })
+
+  /** Opens the hostile page anew. */
+  async function open(path: string): Promise<void> {
+    await shell.goto(`${platform.url}/c/${hostile.id}${path}`)
+    frame = await deviceFrame(shell)
+  }
+
+  /** Where the page lies: the way to it is in its address. */
+  const prefix = () => new URL(frame.url()).pathname.split('/').slice(0, 3).join('/')
+
+  /** Runs hostile code in the hostile page: what it returns as text, or the name of the error it met. */
+  const attack = (code: string): Promise<string> =>
+    frame.evaluate(
+      `(async () => { try { return String(await (async () => { ${code} })()) } catch (e) { return e.name } })()`,
+    )
+
+  /**
+   * The same in a document that never came through the platform: a frame of the page's own making, which has all of the
+   * page's rights and none of the platform's script in it.
+   */
+  const bare = (code: string): Promise<string> => {
+    const script = `(async () => { try { return String(await (async () => { ${code} })()) } catch (e) { return e.name } })().then((said) => parent.postMessage({ bare: said }, '*'))`
+    const address = `data:text/html;base64,${Buffer.from(`<body><script>${script}</script>`).toString('base64')}`
+    return attack(`
+      const said = new Promise((resolve) => addEventListener('message', ({ data }) => data && 'bare' in data && resolve(data.bare)))
+      const own = document.createElement('iframe')
+      own.src = '${address}'
+      document.body.append(own)
+      try { return await said } finally { own.remove() }`)
+  }
+
+  /** Runs it and answers what the tab got meanwhile. */
+  async function answersTo(act: () => Promise<unknown>, settleMs = 400): Promise<Response[]> {
+    const answers: Response[] = []
+    const listen = (response: Response) => void answers.push(response)
+    shell.on('response', listen)
+    await act()
+    await new Promise((resolve) => setTimeout(resolve, settleMs))
+    shell.off('response', listen)
+    return answers
+  }
+
+  const reachedNeighbour = () => neighbour.requests.map(({ method, path }) => `${method} ${path}`)
+  const isSignedIn = async () => {
+    await portal.reload()
+    await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
+  }
+  const portalCookies = async () =>
+    (await watched.context.cookies(platform.url))
+      .map(({ name, domain, path }) => `${name} ${domain}${path}`)
+      .toSorted()
+  const shot = (name: string) =>
+    shell.screenshot({ path: artefact('screens', 'hostile-frame', `${name}.png`) })
+
+  test("O1: has no origin: reads neither the portal's API nor anything the portal keeps in the browser", async () => {
+    assert.equal(await attack('return origin'), 'null')
+    for (const path of ['/api/auth/me', '/api/controllers', `/c/${neighbour.id}/`]) {
+      const url = `${platform.url}${path}`
+      const answers = await answersTo(async () => {
+        for (const credentials of ['include', 'same-origin'])
+          assert.equal(
+            await bare(`return (await fetch('${url}', { credentials: '${credentials}' })).text()`),
+            'TypeError',
+            url,
+          )
+        assert.match(
+          await bare(
+            `const answer = await fetch('${url}', { credentials: 'include', mode: 'no-cors' }); return answer.type + (await answer.text())`,
+          ),
+          /^(opaque|TypeError)$/,
+        )
+      })
+      for (const answer of answers) assert.ok(answer.status() >= 400, `${answer.url()} ${answer.status()}`)
+    }
+    assert.equal(await attack('return parent.document.title'), 'SecurityError')
+    assert.equal(await attack('return top.location.href'), 'SecurityError')
+    assert.equal(await attack('return parent.localStorage.length'), 'SecurityError')
+    assert.equal(await attack(`return (await indexedDB.databases()).length`), 'SecurityError')
+    assert.doesNotMatch(await attack('return document.cookie'), /wmoc/)
+    await shot('o1')
+    await isSignedIn()
+  })
+
+  test('O2: can’t frame the portal, its API’s reference, or another device', async () => {
+    const reached = reachedNeighbour()
+    for (const target of ['/', '/account', '/api/docs', `/c/${neighbour.id}/`]) {
+      const seen = await attack(`
+        const frame = document.createElement('iframe')
+        const loaded = new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 3000) })
+        frame.src = '${platform.url}${target}'
+        document.body.append(frame)
+        await loaded
+        try { return frame.contentWindow.document.body.textContent } catch (error) { return error.name }`)
+      assert.equal(seen, 'SecurityError', target)
+      await attack(`document.querySelector('iframe').remove()`)
+    }
+    assert.deepEqual(reachedNeighbour(), reached)
+    await open('/')
+  })
+
+  test('O3: registers no service worker anywhere', async () => {
+    for (const script of ['/sw.js', `${platform.url}/sw.js`])
+      assert.match(
+        await attack(`const got = await navigator.serviceWorker.register('${script}'); return got.scope`),
+        /^(TypeError|SecurityError|NotSupportedError)$/,
+      )
+    const onPortal = await portal.evaluate(
+      `navigator.serviceWorker.register('${prefix()}/sw.js', { scope: '${prefix()}/' }).then(String, (error) => error.name)`,
+    )
+    assert.ok(['TypeError', 'SecurityError'].includes(onPortal as string), String(onPortal))
+    assert.equal(
+      await portal.evaluate(`navigator.serviceWorker.getRegistrations().then((all) => all.length)`),
+      0,
+    )
+  })
+
+  test('O4: neither reads nor commands another device of the same person', async () => {
+    const reached = reachedNeighbour()
+    const targets = [
+      `${platform.url}/c/${neighbour.id}/open`,
+      `${platform.url}${prefix().replace(hostile.id, neighbour.id)}/open`,
+    ]
+    for (const target of targets) {
+      for (const method of ['GET', 'POST'])
+        assert.match(
+          await attack(
+            `const answer = await fetch('${target}', { method: '${method}', credentials: 'include' }); return answer.status`,
+          ),
+          /^(TypeError|40[134])$/,
+        )
+      await attack(
+        `await fetch('${target}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'open=1' })`,
+      )
+      await attack(
+        `await new Promise((resolve) => { const image = new Image(); image.onload = image.onerror = resolve; image.src = '${target}' })`,
+      )
+      await attack(`
+        document.body.innerHTML = '<form method="post" action="${target}"><input name="open"></form>'
+        document.querySelector('form').submit()
+        await new Promise((resolve) => setTimeout(resolve, 1000))`).catch(() => 'navigated')
+      await open('/')
+    }
+    assert.deepEqual(reachedNeighbour(), reached)
+  })
+
+  test('O5: no form and no request of it changes anything by the portal’s API', async () => {
+    await platform.stack.kill('worker')
+    const print = async () => {
+      const withoutColumns = ['last_seen_at', 'last_used_at', 'expires_at', ...ROTATED]
+      const found = await database.fingerprint({ withoutColumns })
+      // The shell's own doing: it is opened anew again and again.
+      for (const table of ['retired_refresh_tokens', 'page_figures', 'ingest_receipts']) delete found[table]
+      return found
+    }
+    const known = await print()
+    for (const path of [
+      '/api/auth/logout',
+      '/api/auth/refresh',
+      '/api/auth/sessions/revoke-others',
+      `/api/controllers/${neighbour.id}/commands`,
+    ]) {
+      const url = `${platform.url}${path}`
+      const answers = await answersTo(async () => {
+        await attack(
+          `await fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"x"}' })`,
+        )
+        await attack(`await fetch('${url}', { method: 'DELETE', credentials: 'include' })`)
+        await attack(`navigator.sendBeacon('${url}', new Blob(['{}'], { type: 'text/plain' }))`)
+        await attack(`
+          document.body.innerHTML = '<form method="post" enctype="text/plain" action="${url}"><input name="{&quot;a" value="b&quot;:1}"></form>'
+          document.querySelector('form').submit()
+          await new Promise((resolve) => setTimeout(resolve, 1000))`).catch(() => 'navigated')
+      })
+      for (const answer of answers.filter((one) => one.url() === url && one.request().method() !== 'OPTIONS'))
+        assert.equal(answer.status(), 403, path)
+      await open('/')
+    }
+    assert.deepEqual(await print(), known)
+    await platform.stack.restart('worker')
+    assert.deepEqual(neighbour.commands, [])
+    await isSignedIn()
+  })
+
+  test('O6, O7: no cookie of it ever reaches the browser', async () => {
+    const ours = await portalCookies()
+    assert.ok(ours.some((cookie) => cookie.startsWith('__Host-wmoc_refresh ')))
+    await open('/cookies')
+    await attack(`
+      for (const domain of ['localhost', '.localhost', location.hostname])
+        for (const name of ['__Host-wmoc_refresh', 'wmoc_refresh', 'session']) {
+          document.cookie = name + '=evil; path=/; domain=' + domain
+          document.cookie = name + '=evil; path=/api; domain=' + domain + '; secure'
+        }
+      for (let count = 0; count < 400; count += 1) document.cookie = 'tossed' + count + '=1; path=/'`)
+    assert.deepEqual(await portalCookies(), ours)
+    await open('/')
+    // Its own come back to it, from the jar, and no more than a browser would be asked to keep.
+    await attack(`await fetch('/with-cookies')`)
+    const last = hostile.requests.findLast(({ path }) => path === '/with-cookies')
+    const cookies = String(last?.headers['cookie'] ?? '').split('; ')
+    assert.ok(cookies.length <= 20, String(cookies.length))
+    assert.ok(
+      cookies.every((cookie) => !/^(__Host-|wmoc_)/.test(cookie)),
+      cookies.join('; '),
+    )
+    await isSignedIn()
+  })
+
+  test('O8, O9: neither our cookies, nor a token, nor the way to it reaches it or others', async () => {
+    await attack(`await fetch('${elsewhereUrl}', { mode: 'no-cors' })`)
+    await attack(`await fetch('/script')`)
+    const capability = prefix().split('~')[1]!
+    for (const { path, headers } of hostile.requests) {
+      const all = JSON.stringify(headers).toLowerCase()
+      assert.ok(!/wmoc_|"authorization"|bearer/.test(all), `${path} ${all}`)
+      assert.ok(!`${path} ${all}`.includes(capability.toLowerCase()), `${path} ${all}`)
+    }
+    assert.ok(reachedElsewhere.length > 0)
+    for (const headers of reachedElsewhere) assert.equal(headers.referer, undefined)
+    assert.equal(await attack('return document.referrer'), '')
+  })
+
+  test('O10: headers that speak for more than its page are gone, and have done nothing', async () => {
+    const ours = await portalCookies()
+    const answers = await answersTo(() => open('/overreaching'))
+    const answer = answers.find((one) => one.url().includes('~') && one.url().endsWith('/overreaching'))
+    assert.ok(answer, answers.map((one) => one.url()).join(' '))
+    const shown = await answer.allHeaders()
+    for (const [name, value] of Object.entries(OVERREACHING))
+      assert.notEqual(shown[name.toLowerCase()], value, name)
+    assert.match(shown['content-security-policy']!, /sandbox/)
+    assert.deepEqual(await portalCookies(), ours)
+    await isSignedIn()
+    await open('/')
+  })
+
+  test('the tab stays where it is, whatever the page tries', async () => {
+    const address = shell.url()
+    for (const code of [
+      `top.location = '${elsewhereUrl}'`,
+      `parent.location.href = '${elsewhereUrl}'`,
+      `const a = document.createElement('a'); a.href = '${elsewhereUrl}'; a.target = '_top'; document.body.append(a); a.click()`,
+      `document.body.innerHTML = '<form target="_top" action="${elsewhereUrl}"></form>'; document.querySelector('form').submit()`,
+      `window.open('${elsewhereUrl}', '_top')`,
+      `window.open('${elsewhereUrl}', '_parent')`,
+    ]) {
+      for (const run of [attack, bare])
+        await run(`${code}; await new Promise((resolve) => setTimeout(resolve, 200))`).catch(
+          () => 'navigated',
+        )
+      assert.equal(shell.url(), address, code)
+      await open('/')
+    }
+  })
+
+  test('the address bar never shows anything but its own address, however it pushes and however often', async () => {
+    const own = `/c/${hostile.id}/`
+    await attack(`
+      for (const path of ['/account', '/../../account', '//evil.example/', '/\\\\evil', 'javascript:alert(1)', '/%2e%2e/%2e%2e/account', '/c/${neighbour.id}/']) {
+        try { history.pushState(null, '', path) } catch {}
+        parent.postMessage({ wmoc: 'page', path, title: 'Sign in' }, '*')
+        parent.postMessage({ wmoc: 'strayed', path, title: 'Sign in' }, '*')
+        await new Promise((resolve) => setTimeout(resolve, 400))
+      }
+      for (let count = 0; count < 20000; count += 1) parent.postMessage({ wmoc: 'page', path: '/' + count, title: 'x'.repeat(1000) }, '*')`).catch(
+      () => 'navigated',
+    )
+    await shell.waitForTimeout(1_000)
+    assert.ok(new URL(shell.url()).pathname.startsWith(own), shell.url())
+    // The shell still answers, and still says whose page it is.
+    await shell.getByRole('heading', { name: 'Waiting' }).waitFor()
+    await shot('spoof')
+    await open('/')
+  })
+
+  test('its address opened by itself leads back into the frame', async () => {
+    const address = `${platform.url}${prefix()}/`
+    const tab = await watched.newPage()
+    await tab.goto(address)
+    await tab.getByRole('heading', { name: 'Waiting' }).waitFor()
+    assert.equal(new URL(tab.url()).pathname, `/c/${hostile.id}/`)
+    await shot('top-level')
+    await tab.close()
+    const stranger = await browser.newContext()
+    const guest = await stranger.newPage()
+    await guest.goto(address)
+    await guest.getByRole('button', { name: 'Sign in' }).waitFor()
+    assert.ok(!guest.url().includes('~'))
+    await stranger.close()
+  })
+
+  test('O14: what it sends without a type is never shown, and nothing is sniffed', async () => {
+    const shown = await attack(
+      `const answer = await fetch('/untyped'); return answer.headers.get('content-type') + ' ' + answer.status`,
+    )
+    assert.equal(shown, 'application/octet-stream 200')
+    const script = await attack(
+      `await new Promise((resolve, reject) => { const one = document.createElement('script'); one.onload = resolve; one.onerror = () => reject(new EvalError()); one.src = '/untyped'; document.head.append(one) })`,
+    )
+    assert.equal(script, 'EvalError')
+  })
+
+  test('O16: holds no window of the portal', async () => {
+    const opened = watched.context.waitForEvent('page', { timeout: 3_000 }).catch(() => null)
+    await attack(`window.held = window.open('${platform.url}/account')`)
+    const popup = await opened
+    assert.match(
+      await attack(`return held === null || held.closed || held.document.title`),
+      /^(true|SecurityError)$/,
+    )
+    assert.doesNotMatch((await popup?.locator('body').textContent()) ?? '', /owner@wmoc\.example/)
+    await popup?.close()
+    await isSignedIn()
+  })
+
+  test('camera, place, clipboard and screen are not for it', async () => {
+    const meets = await attack(`
+      const names = []
+      const tries = [() => navigator.mediaDevices.getUserMedia({ video: true }), () => new Promise((resolve, reject) => navigator.geolocation.getCurrentPosition(resolve, reject)), () => navigator.clipboard.readText(), () => document.documentElement.requestFullscreen()]
+      for (const one of tries) try { await one(); names.push('allowed') } catch (error) { names.push('refused') }
+      return names`)
+    assert.equal(meets, 'refused,refused,refused,refused')
+  })
+
+  test('signing out ends the page at once', async () => {
+    const address = `${platform.url}${prefix()}/`
+    const status = async () =>
+      (await fetch(address, { headers: { 'sec-fetch-dest': 'empty', 'sec-fetch-mode': 'cors' } })).status
+    assert.equal(await status(), 200)
+    await portal.evaluate(`fetch('/api/auth/logout', { method: 'POST' })`)
+    await eventually(
+      async () => [401, 403, 404].includes(await status()),
+      'the capability ends with the session',
+    )
+  })
+})
