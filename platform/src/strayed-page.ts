@@ -1,22 +1,28 @@
 /**
- * What a frame gets that asks for a page of the portal. No page of the portal is ever framed: it is a device's page in
- * the shell's sandbox that left by `location = '/setup'`, which no script can catch there (an opaque origin has no
- * navigation events). The answer tells the shell where the page wanted to go.
+ * What a frame gets that asks for something of the portal's origin. Nothing of the portal is ever framed: it is a device's
+ * page in the shell's sandbox that left by `location = '/setup'`, which no script can catch there (an opaque origin has
+ * no navigation events). The answer tells who framed it where the page wanted to go: to the shell, or to the page itself
+ * for a frame of its own.
  */
 import { createHash } from 'node:crypto'
 
-const SCRIPT = `parent.postMessage({wmoc:'strayed',path:location.pathname+location.search+location.hash},'*')`
+// A device that heeds X-Forwarded-Prefix writes `/c/{id}/setup`, from where the gateway leads to `/open/{id}/setup`.
+const SCRIPT =
+  `parent.postMessage({wmoc:'strayed',path:location.pathname.replace(/^\\/open\\/[0-9a-f-]{36}(?=\\/)/,'')` +
+  `+location.search+location.hash},'*')`
 const HASH = createHash('sha256').update(SCRIPT).digest('base64')
 
 export const STRAYED_PAGE = Buffer.from(
   `<!doctype html><meta charset="utf-8"><title></title><script>${SCRIPT}</script>`,
 )
 
-/** Over the portal's own headers. The sandbox stays on even where somebody frames it without one. */
-export const STRAYED_HEADERS: Readonly<Record<string, string | number>> = {
-  'content-security-policy': `default-src 'none'; script-src 'sha256-${HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts`,
+/**
+ * Over the headers that a server has for all its answers. No `frame-ancestors`: above may be a device's page, whose opaque
+ * origin no policy can name, and there is nothing in it but the address that was asked for.
+ */
+export const STRAYED_HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy': `default-src 'none'; script-src 'sha256-${HASH}'; base-uri 'none'; form-action 'none'; sandbox allow-scripts`,
   'content-type': 'text/html; charset=utf-8',
-  'content-length': STRAYED_PAGE.length,
   'cache-control': 'no-store',
 }
 

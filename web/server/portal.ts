@@ -2,10 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { AppError } from '@wmoc/platform/errors'
+import { isFramed, STRAYED_HEADERS, STRAYED_PAGE } from '@wmoc/platform/strayed-page'
 import headers from '../headers.json' with { type: 'json' }
 import { CODINGS, readPortal } from './files.ts'
 import type { Coding, Form, StaticFile } from './files.ts'
-import { isFramed, STRAYED_HEADERS, STRAYED_PAGE } from './strayed.ts'
 
 /** Security headers of every portal answer. */
 export const PORTAL_HEADERS: Readonly<Record<string, string>> = headers
@@ -32,7 +32,7 @@ export function createPortal(
       return refuse(response, appError('method_not_allowed'), { ...extra, allow: 'GET, HEAD' })
     }
     if (isFramed(request.headers['sec-fetch-dest'])) {
-      response.writeHead(200, { ...extra, ...STRAYED_HEADERS })
+      response.writeHead(200, { ...extra, ...STRAYED_HEADERS, 'content-length': STRAYED_PAGE.length })
       return void response.end(request.method === 'HEAD' ? undefined : STRAYED_PAGE)
     }
     const path = request.url!.split('?', 1)[0]!

@@ -6,6 +6,7 @@ import { AppError, appError, toProblem } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
 import type { Logger } from '@wmoc/platform/log'
 import type { Metrics } from '@wmoc/platform/metrics'
+import { isFramed, STRAYED_HEADERS, STRAYED_PAGE } from '@wmoc/platform/strayed-page'
 import type { Tracing } from '@wmoc/platform/tracing'
 import helmet from 'helmet'
 import Koa from 'koa'
@@ -38,6 +39,7 @@ export function createHttpServer(options: HttpAppOptions): Server {
   if (options.tracing !== null) app.use(traced(options.tracing))
   app.use(problems(options.log))
   app.use(securityHeaders())
+  app.use(strayed())
   app.use(cors(options))
   app.use(refuseForeignWrites(options))
   app.use(options.docs)
@@ -149,6 +151,19 @@ function securityHeaders(): Middleware {
       set(context.req, context.res, (error) => (error ? reject(toError(error)) : resolve()))
     })
     await next()
+  }
+}
+
+/** A device's page in the portal's frame that went to a path of ours. */
+function strayed(): Middleware {
+  return async (context, next) => {
+    if (!isFramed(context.headers['sec-fetch-dest']) || !['GET', 'HEAD'].includes(context.method)) {
+      await next()
+      return
+    }
+    context.remove('x-frame-options')
+    context.set({ ...STRAYED_HEADERS })
+    context.body = STRAYED_PAGE
   }
 }
 

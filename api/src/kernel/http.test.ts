@@ -43,6 +43,23 @@ suite('the public listener', () => {
     assert.equal(body['requestId'], response.headers.get('x-request-id'))
   })
 
+  test('O2: a frame gets nothing of the API, only word to who framed it of where it wanted to go', async () => {
+    const response = await under.request('/api/auth/me', {
+      as: user,
+      headers: { 'sec-fetch-dest': 'iframe' },
+    })
+    assert.equal(response.status, 200)
+    assert.match(
+      response.headers.get('content-security-policy')!,
+      /^default-src 'none'; .*; sandbox allow-scripts$/,
+    )
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
+    assert.match(
+      await response.text(),
+      /^<!doctype html><meta charset="utf-8"><title><\/title><script>parent\.postMessage/,
+    )
+  })
+
   test('answers 405 with Allow for a method that the path has not', async () => {
     const response = await under.request('/api/auth/me', { method: 'DELETE' })
     assert.equal(response.status, 405)
