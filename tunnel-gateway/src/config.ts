@@ -150,7 +150,7 @@ export const config = defineConfig({
         'Time between two pings of a device, ± 20 %; one that stops to answer is gone within 1.5 of it',
     },
     QUEUE_PER_TUNNEL: {
-      schema: count(32),
+      schema: count(128),
       description: 'Requests that wait for a device with all streams taken',
     },
     QUEUE_TIMEOUT_MS: { schema: durationMs(10_000), description: 'Longest wait in that queue' },

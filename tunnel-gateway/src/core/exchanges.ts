@@ -27,6 +27,8 @@ export interface Exchange {
   since: number
   /** An event stream or a WebSocket. */
   isLong: boolean
+  /** Waits behind all that is not: a page is read before its pictures are seen. */
+  readonly isLate: boolean
 }
 
 export interface ExchangePorts<E extends Exchange> {
@@ -59,7 +61,9 @@ export class Exchanges<E extends Exchange> {
   /** False when the queue is full; nothing was kept. */
   open(exchange: E, now: number): boolean {
     if (!this.hasRoom) return false
-    this.#queue.push(exchange)
+    const firstLate = exchange.isLate ? -1 : this.#queue.findIndex(({ isLate }) => isLate)
+    if (firstLate < 0) this.#queue.push(exchange)
+    else this.#queue.splice(firstLate, 0, exchange)
     this.#pump(now)
     return true
   }
@@ -111,8 +115,8 @@ export class Exchanges<E extends Exchange> {
   /** Ends what waited too long. To be called about every second while `size > 0`. */
   tick(now: number): void {
     const rules = this.#rules
-    while (this.#queue.length > 0 && now - this.#queue[0]!.since > rules.queueTimeoutMs)
-      this.fail(this.#queue[0]!, 'overloaded', now, false)
+    for (const exchange of this.#queue.filter(({ since }) => now - since > rules.queueTimeoutMs))
+      this.fail(exchange, 'overloaded', now, false)
     for (const exchange of this.#active) {
       if (exchange.state === 'cancelled' && now - exchange.since > rules.cancelGraceMs) {
         this.#ports.unanswered(exchange)

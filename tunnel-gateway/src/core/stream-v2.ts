@@ -31,6 +31,7 @@ export class StreamV2 implements Exchange, StreamHandler {
   state: Exchange['state'] = 'queued'
   since: number
   isLong = false
+  readonly isLate: boolean
   isWebSocket = false
   user: UserEnd | null = null
   mux: MuxStream | null = null
@@ -43,7 +44,8 @@ export class StreamV2 implements Exchange, StreamHandler {
   #lastBuffered = 0
   #builder: MessageBuilder | null = null
 
-  constructor(streams: StreamsV2, sink: StreamSink, now: number) {
+  constructor(streams: StreamsV2, sink: StreamSink, now: number, isLate: boolean) {
+    this.isLate = isLate
     this.#streams = streams
     this.sink = sink
     this.openedAt = now

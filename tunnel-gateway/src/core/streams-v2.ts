@@ -47,7 +47,7 @@ export class StreamsV2 implements ExchangePorts<StreamV2> {
   /** Null when the queue is full; nothing was kept. */
   open(request: UpstreamRequest, sink: StreamSink): UpstreamStream | null {
     if (!this.exchanges.hasRoom) return null
-    const stream = new StreamV2(this, sink, this.ports.now())
+    const stream = new StreamV2(this, sink, this.ports.now(), request.isLate ?? false)
     const user = new UserEnd(stream, request)
     this.exchanges.open(stream, stream.openedAt)
     return user

@@ -63,6 +63,22 @@ function bench(rules: Partial<StreamRules> = {}) {
 }
 
 suite('streams of a tunnel', () => {
+  test('what a person can do without for a moment waits behind the rest, and no longer than all', () => {
+    const { streams, sent, user, open, respond } = bench({ maxInFlight: 1, maxQueued: 8 })
+    open('1')
+    const [picture, page, other] = [user(), user(), user()]
+    streams.open({ id: 'picture', message: 'ask picture', isLate: true }, picture, 0)
+    streams.open({ id: 'page', message: 'ask page' }, page, 5_000)
+    streams.open({ id: 'other', message: 'ask other', isLate: true }, other, 5_000)
+    respond('1', false, 'abc', 6_000)
+    assert.deepEqual(sent, ['ask 1', 'ask page'])
+    streams.tick(10_001)
+    assert.deepEqual([picture.log, other.log], [['fail overloaded'], []])
+    respond('page', false, 'abc', 10_002)
+    assert.equal(sent.at(-1), 'ask other')
+    assert.deepEqual(streams.invariants(), [])
+  })
+
   test('sends at most what the device holds, keeps order, and refuses beyond the queue', () => {
     const { open, sent, respond, streams } = bench()
     const opened = ['a', 'b', 'c', 'd', 'e'].map((id) => open(id).isOpen)

@@ -15,6 +15,7 @@ export interface StreamRequest {
   readonly id: string
   /** The whole `http_request` message. */
   readonly message: string
+  readonly isLate?: boolean
 }
 
 export interface StreamRules extends ExchangeRules {
@@ -38,7 +39,7 @@ export interface StreamPorts {
   settled(): void
 }
 
-interface Stream extends StreamRequest, Exchange {}
+interface Stream extends Omit<StreamRequest, 'isLate'>, Exchange {}
 
 /** A tunnel's streams; empty at first. All times are milliseconds of one monotonic clock. */
 export class Streams implements ExchangePorts<Stream> {
@@ -71,8 +72,9 @@ export class Streams implements ExchangePorts<Stream> {
   }
 
   /** False when the queue is full; nothing was kept. */
-  open({ id, message }: StreamRequest, sink: StreamSink, now: number): boolean {
-    const stream: Stream = { id, message, sink, openedAt: now, state: 'queued', since: now, isLong: false }
+  open({ id, message, isLate = false }: StreamRequest, sink: StreamSink, now: number): boolean {
+    const state = 'queued'
+    const stream: Stream = { id, message, sink, openedAt: now, state, since: now, isLong: false, isLate }
     if (!this.exchanges.hasRoom) return false
     this.#byId.set(id, stream)
     return this.exchanges.open(stream, now)

@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   readonly kind: 'bodiless' | 'body' | 'websocket'
   /** Of the body; null: unknown. */
   readonly bodyLength: number | null
+  /** A person can do without it for a moment: where requests have to wait, it waits behind the others. */
+  readonly isLate?: boolean
 }
 
 /** The device's head as it came: the header policy has not seen it yet. */

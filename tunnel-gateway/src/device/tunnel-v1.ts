@@ -55,9 +55,9 @@ export class TunnelV1 extends Tunnel implements StreamPorts {
   ask(id: string, request: UpstreamRequest, body: Uint8Array, sink: StreamSink): StreamFailure | null {
     // The device may have gone while the body arrived.
     if (this.#streams === null || !this.link.isOpen) return 'device_disconnected'
-    const { method, path, headers } = request
+    const { method, path, headers, isLate = false } = request
     const message = serialise({ type: 'http_request', id, method, path, headers, ...encodeBody(body) })
-    return this.#streams.open({ id, message }, sink, performance.now()) ? null : 'overloaded'
+    return this.#streams.open({ id, message, isLate }, sink, performance.now()) ? null : 'overloaded'
   }
 
   override response(message: HttpResponse | HttpResponseChunk): void {

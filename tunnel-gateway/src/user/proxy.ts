@@ -267,7 +267,9 @@ export function createProxy(options: ProxyOptions): Proxy {
     proxied.watcher?.opening(proxied, upstream)
     entry.opening(answerContext(proxied, upstream), upstream.hop, trace?.traceId ?? '', leg)
     const { headers } = head
-    const opened = upstream.open({ method: request.method!, path, headers, kind, bodyLength }, entry)
+    const isLate = request.headers['sec-fetch-dest'] === 'image'
+    const asked = { method: request.method!, path, headers, kind, bodyLength, isLate }
+    const opened = upstream.open(asked, entry)
     if (typeof opened === 'string') {
       entry.refuse(opened, () => sendFailure(response, opened, options.isDraining()))
       return null

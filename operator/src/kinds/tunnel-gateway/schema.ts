@@ -216,7 +216,7 @@ const spec = z.object({
   limits: z
     .object({
       maxTunnelsPerShard: int32(1, 10_000_000).default(20_000),
-      queuePerTunnel: int32(1, 100_000).default(32),
+      queuePerTunnel: int32(1, 100_000).default(128),
       requestTimeout: describe(duration().default('29s'), 'Time for a device to begin its answer.'),
       maxBodyBytes: describe(int64(1_024).default(134_217_728), 'Of all requests of a shard together.'),
     })
