@@ -82,7 +82,10 @@ suite('the shell around a device’s page', () => {
     await frameOf(page).getByRole('link', { name: 'Set up' }).click()
     await page.waitForURL(`**/c/${id}/setup.html?tab=wifi`)
     await page.waitForFunction(() => document.title === 'Set up · Boiler room · WMOC')
-    await page.getByRole('button', { name: 'Load the page anew' }).click()
+    await Promise.all([
+      page.waitForResponse((response) => response.url().endsWith('/setup.html?tab=wifi')),
+      page.getByRole('button', { name: 'Load the page anew' }).click(),
+    ])
     await shows(page, 'Set up')
     await frameOf(page).getByRole('button', { name: 'Save' }).click()
     await frameOf(page).locator('output', { hasText: 'status 200' }).waitFor()

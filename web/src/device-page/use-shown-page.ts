@@ -38,7 +38,7 @@ export function useShownPage(
       if (state.kind !== 'open') return null
       const { src, scope } = state.frame
       const prefix = src.slice(0, -1)
-      return { prefix, scope, start: start.value, key: `${round.value} ${prefix}` }
+      return { prefix, scope, start: start.value, round: round.value }
     }),
     failure: computed(() => (lease.state.value.kind === 'failed' ? lease.state.value.error : null)),
     hear(message: FrameMessage): void {
