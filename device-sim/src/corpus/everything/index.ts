@@ -4,7 +4,7 @@
  */
 import { headerOf, html, redirect, type Answer, type Route } from '../../page/answer.ts'
 import { bodyOf, corpusDevice, file, text, type CorpusDevice } from '../fixture.ts'
-import { childPage, endPage, landedPage, mainPage, sinkPage } from './pages.ts'
+import { childPage, endPage, goerPage, landedPage, mainPage, sinkPage } from './pages.ts'
 import { FILES } from './scripts.ts'
 
 const PIXEL = `<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"><rect width="7" height="7"/></svg>`
@@ -32,9 +32,10 @@ export function everything(): CorpusDevice {
       'GET /': () =>
         html(mainPage(), 200, { 'Set-Cookie': ['device=1; Path=/', 'hidden=1; Path=/; HttpOnly'] }),
       'GET /all/pixel.svg': seeing(file('image/svg+xml', PIXEL)),
-      'GET /all/landed': () => html(landedPage()),
+      'GET /api/landed': () => html(landedPage()),
       'GET /all/end': () => html(endPage()),
       'GET /all/child': () => html(childPage()),
+      'GET /all/goer': () => html(goerPage()),
       'GET /all/moved': () => redirect(302, '/all/data.json'),
       'GET /all/seen': () => jsonOf([...seen]),
       'GET /all/cookies': (request) => text(headerOf(request, 'cookie') ?? ''),

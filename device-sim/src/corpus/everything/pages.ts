@@ -50,6 +50,7 @@ export const CHECKS = [
   'form-script',
   'link',
   'frame',
+  'frame-location',
   'history',
   'storage',
   'cookie-device',
@@ -92,11 +93,11 @@ export function mainPage(): string {
 <form id="post" method="post" action="/all/sink?from=form-post" target="sink"><input name="a" value="b c"></form>
 <form id="multipart" method="post" enctype="multipart/form-data" action="/all/sink?from=form-multipart" target="sink"><input type="file" name="file"></form>
 <a id="a" href="/all/sink?from=link" target="sink">link</a>
-<iframe src="/all/child" title="child"></iframe><div id="box"></div><script src="/all/main.js"></script>`,
+<iframe src="/all/child" title="child"></iframe><iframe src="/all/goer" title="goer"></iframe><div id="box"></div><script src="/all/main.js"></script>`,
   )
 }
 
-/** Where \`location = '/all/landed'\` of the main page leads. */
+/** Where `location = '/api/landed'` of the main page leads: a path that the portal's host has, too. */
 export function landedPage(): string {
   return layout(
     'Landed',
@@ -116,6 +117,11 @@ export function endPage(): string {
 /** In a frame: says that it is there. */
 export function childPage(port = ''): string {
   return `<!DOCTYPE html><title>child</title><script>fetch('/all/data.json').then((r) => r.json()).then((data) => parent.postMessage({ from: ${port === '' ? `'frame', ok: data.name === 'data'` : `'port-frame', ok: data.port === ${port}`} }, '*'))</script>`
+}
+
+/** A frame that goes on by itself. */
+export function goerPage(): string {
+  return `<!DOCTYPE html><title>goer</title><script>location.href = '/all/sink?from=frame-location'</script>`
 }
 
 /** What a form or a link brought, told to the page around it. */

@@ -102,6 +102,7 @@ var sinks = {
   'form-post': (body) => body === 'a=b+c',
   'form-multipart': (body) => body.includes('filename="f.txt"') && body.includes('content of f'),
   'form-script': (body) => body === 'x=y',
+  'frame-location': (body) => body === '?from=frame-location',
   link: (body) => body === '?from=link',
 }
 addEventListener('message', ({ data }) => {
@@ -155,7 +156,7 @@ document.body.append(ported)
 
 var there = new Set(['location', 'storage-kept', 'meta-refresh'])
 later(() => [...document.querySelectorAll('#results tr')].every((row) => there.has(row.id) || row.lastChild.textContent !== 'waiting'))
-  .catch(() => {}).then(() => { keep(); location.href = '/all/landed' })
+  .catch(() => {}).then(() => { keep(); location.href = '/api/landed' })
 `
 
 const WORKER = String.raw`
