@@ -17,12 +17,15 @@ const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN, BROTLI_PARAM_MODE, BROTLI_MODE
 const BROTLI_QUALITY = 4
 const BROTLI_WINDOW_BITS = 18
 
+/** Each piece of what is decoded goes once through the thread pool. */
+const DECODED = { chunkSize: 65_536 }
+
 /** @param firstByte Of the body: devices send `deflate` with and without zlib's header (RFC 9110 section 8.4.1.2). */
 export function createDecoder(coding: Compressed, firstByte: number): Decoder {
-  if (coding === 'gzip') return zlib.createGunzip()
-  if (coding === 'br') return zlib.createBrotliDecompress()
-  if (coding === 'zstd') return zlib.createZstdDecompress()
-  return (firstByte & 0x0f) === 8 ? zlib.createInflate() : zlib.createInflateRaw()
+  if (coding === 'gzip') return zlib.createGunzip(DECODED)
+  if (coding === 'br') return zlib.createBrotliDecompress(DECODED)
+  if (coding === 'zstd') return zlib.createZstdDecompress(DECODED)
+  return (firstByte & 0x0f) === 8 ? zlib.createInflate(DECODED) : zlib.createInflateRaw(DECODED)
 }
 
 export function createEncoder(coding: Compressed): Encoder {

@@ -90,9 +90,7 @@ suite('a rewritten page, in a browser', () => {
       }),
     )
     await shell.goto(`http://localhost:8080/open/${id}/`)
-    const frame = (await (
-      await shell.waitForSelector('iframe', { timeout: 60_000 })
-    ).contentFrame())!
+    const frame = (await (await shell.waitForSelector('iframe', { timeout: 60_000 })).contentFrame())!
     await frame
       .waitForFunction(
         'Object.keys(window.said ?? {}).length === 5 && document.images[0].naturalWidth === 1',

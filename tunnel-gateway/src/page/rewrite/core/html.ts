@@ -4,6 +4,7 @@
  */
 import { Tokenizer } from 'htmlparser2'
 import type { PagePlace } from '#src/page/shim/addresses.ts'
+import { kindOfAttribute } from './attributes.ts'
 import { encodingName, isStateful, leadByteOf } from './charset.ts'
 import { createCssRewriter } from './css.ts'
 import { importMapText, mergeImportMap, ownImports } from './import-map.ts'
@@ -208,13 +209,24 @@ class HtmlRewriter implements TextRewriter {
     const tag = this.#tag!
     const isTooLong = end - tag.done > MAX_HELD
     tag.done = end
-    if (!isTooLong) {
+    const kind = isTooLong ? null : kindOfAttribute(tag.name, tag.attributeName)
+    if (kind !== null) {
       const hasValue = tag.valueFrom >= 0
       const valueFrom = hasValue ? tag.valueFrom : end
       const valueEnd = quote > 1 ? end - 1 : end
       const raw = this.#slice(valueFrom, valueEnd)
       const { attributeName: name, attributeFrom: from } = tag
-      tag.attributes.push({ name, from, valueFrom, valueEnd, end, quote: QUOTES[quote]!, hasValue, raw })
+      tag.attributes.push({
+        name,
+        kind,
+        from,
+        valueFrom,
+        valueEnd,
+        end,
+        quote: QUOTES[quote]!,
+        hasValue,
+        raw,
+      })
     }
     // Where a tag is parted does not depend on the pieces that it came in.
     if (isTooLong || end - Math.max(this.#sent, tag.from) > MAX_HELD) {

@@ -1,5 +1,5 @@
 /** What becomes of one start tag: which of its attributes are written anew, and what it says of what follows. */
-import { kindOfAttribute, mapAttribute } from './attributes.ts'
+import { mapAttribute } from './attributes.ts'
 import type { AttributeKind } from './attributes.ts'
 import { rewritePolicies } from './csp.ts'
 import type { PolicyContext } from './csp.ts'
@@ -9,8 +9,10 @@ import type { Quote } from './references.ts'
 import { rewriteRefreshContent } from './refresh.ts'
 import type { IsLeadByte } from './text-rewriter.ts'
 
+/** One that may matter; others are not even told. */
 export interface Attribute {
   readonly name: string
+  readonly kind: AttributeKind
   /** Positions in the text; those of the value are without quotes. */
   readonly from: number
   readonly valueFrom: number
@@ -65,17 +67,14 @@ export function editTag(
   facts: TagFacts,
   context: TagContext,
 ): Edit[] {
-  const known: [Attribute, AttributeKind, string][] = []
-  for (const attribute of attributes) {
-    const kind = kindOfAttribute(element, attribute.name)
-    if (kind === null) continue
-    const value = readReferences(attribute.raw)
-    known.push([attribute, kind, value])
-    learn(facts, attribute.name, value, context.addresses)
-  }
+  const values = attributes.map(({ name, raw }) => {
+    const value = readReferences(raw)
+    learn(facts, name, value, context.addresses)
+    return value
+  })
   const edits: Edit[] = []
-  for (const [attribute, kind, value] of known) {
-    const edit = edited(element, attribute, kind, value, facts, context)
+  for (const [at, attribute] of attributes.entries()) {
+    const edit = edited(element, attribute, values[at]!, facts, context)
     if (edit !== null) edits.push(edit)
   }
   return edits
@@ -94,11 +93,11 @@ function learn(facts: TagFacts, name: string, value: string, addresses: PageAddr
 function edited(
   element: string,
   attribute: Attribute,
-  kind: AttributeKind,
   value: string,
   facts: TagFacts,
   context: TagContext,
 ): Edit | null {
+  const { kind } = attribute
   if (kind === 'dropped') return { from: attribute.from, end: attribute.end, text: '' }
   if (!attribute.hasValue) return null
   if (element === 'base' && attribute.name === 'href') context.addresses.setBase(value)
