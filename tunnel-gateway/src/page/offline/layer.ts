@@ -5,7 +5,6 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Logger } from '@wmoc/platform/log'
-import { portPrefix } from '#src/page/shim/addresses.ts'
 import { sendError, sendProblem } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { watchedBy } from '../layers.ts'
@@ -47,7 +46,7 @@ export function createOfflineLayer(deps: {
       type,
       at: Date.now(),
       isDocument: proxied.isNavigation,
-      body: withoutCapability(plain, proxied),
+      body: plain,
     }
     // What was told to one person is that person's, also where the owner lets pages be shared.
     const isOpen = proxied.record.pageCache === 'public' && proxied.surface === 'own_origin' && !isPersonal
@@ -133,15 +132,4 @@ function holderOf({ principal }: ProxyRequest): string {
 
 function keyOf({ surface, port, path }: ProxyRequest): string {
   return `${surface} ${port ?? ''} ${path}`
-}
-
-/** A device that heeds `X-Forwarded-Prefix` writes it into its page; the next time another one is good. */
-function withoutCapability(body: Buffer, proxied: ProxyRequest): Buffer {
-  const { prefix, surface, port, record } = proxied
-  if (surface !== 'frame') return body
-  const text = body.toString('latin1')
-  const given = portPrefix({ prefix }, port)
-  if (!text.includes(prefix)) return body
-  const lasting = `/c/${record.controllerId}`
-  return Buffer.from(text.replaceAll(given, lasting).replaceAll(prefix, lasting), 'latin1')
 }

@@ -199,19 +199,6 @@ suite('a device that is away', () => {
     assert.equal(isFrozen(await theirs.open('/')), false)
   })
 
-  test('writes no capability into a copy: the next page has another', async () => {
-    const { known, device, id, person } = await served(harness)
-    device.serve(({ headers }) => html(`<p>${String(headers['x-forwarded-prefix'])}</p>`))
-    const first = await visitor(harness, id, person)
-    await first.open('/')
-    await leave(device)
-    await frozen(() => first.open('/'))
-    const second = await visitor(harness, id, person)
-    const page = await second.open('/')
-    assert.ok(isFrozen(page) && !page.text.includes(first.src.slice(0, -1)))
-    assert.equal(known.record.controllerId, id)
-  })
-
   test('that is suspended is said to be suspended, and one that is gone is nothing that could be away', async () => {
     const { at, device, id } = await visited()
     await at.open('/')

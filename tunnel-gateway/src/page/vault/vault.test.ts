@@ -211,6 +211,9 @@ suite('the vault', () => {
     harness.controlPlane.grant(second.person, first.id)
     const token = first.at.tokenOf(await first.at.ask('/'))
     const fields = { token, username: USER, password: PASSWORD }
+    const theirs = visitor(harness, (await openFrame(harness, first.id, second.person)).src)
+    assert.equal((await theirs.post(fields)).status, 400)
+    fields.token = first.at.tokenOf(await first.at.ask('/'))
     const foreign = await second.at.post(fields)
     assert.equal(foreign.status, 400)
     assert.match(foreign.text, /too old/)
