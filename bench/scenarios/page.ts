@@ -13,7 +13,7 @@ import type { SmallDevice } from '../subjects/small-device.ts'
 const PORTAL_HOST = 'localhost:8080'
 const HOST = '127.0.0.1'
 const TABS = 10
-const READY_MS = 120_000
+const READY_MS = 600_000
 
 const VISITS = ['first visit', 'second visit', 'another browser', 'another person', `${TABS} tabs`] as const
 type Visit = (typeof VISITS)[number]
