@@ -237,6 +237,7 @@ suite('pages on their way to a browser', () => {
       }
       const { response, request } = await open(`${prefix}/growing-${coding}`, { 'accept-encoding': coding })
       let seen = ''
+      const decoder = coding === 'gzip' ? response.pipe(zlib.createGunzip()) : response
       decoder.on('data', (bytes: Buffer) => (seen += bytes.toString()))
       decoder.on('error', () => undefined)
       if (coding === 'gzip') {
@@ -254,9 +255,9 @@ suite('pages on their way to a browser', () => {
       const text = '<a href="/x">text</a>'.repeat(20) + randomBytes(16_000).toString('hex')
       const piece = coding === 'gzip' ? zlib.gzipSync(text) : Buffer.from(text)
       const pieces = Math.ceil((12 * MIB) / piece.length)
-      let asked: Asked | null = null
+      const asked: Asked[] = []
       serve((given) => {
-        asked = given
+        asked.push(given)
         const encoded = coding === 'gzip' ? ['content-encoding', 'gzip'] : []
         const headers = ['content-type', 'text/html', 'cache-control', 'no-store', ...encoded]
         given.stream.respond({ status: 200, headers }, false)
@@ -266,13 +267,13 @@ suite('pages on their way to a browser', () => {
       // As it is: what is measured is what passes the rewriter.
       const { response, request } = await open(`${prefix}/slow-${coding}`, { 'accept-encoding': coding })
       response.pause()
-      const { stream } = asked!
+      const { stream } = asked[0]!
       let queued = -1
       await until(async () => {
-        const before = queued
+        const earlier = queued
         queued = stream.queuedBytes
         await new Promise((resolve) => setTimeout(resolve, 300))
-        return queued === before
+        return queued === earlier
       }, 60_000)
       // What lies between are the buffers of two sockets.
       assert.ok(queued > 3 * MIB, `${coding}: only ${queued} bytes wait at the device`)
