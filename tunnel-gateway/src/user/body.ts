@@ -43,6 +43,8 @@ export interface BodyOptions {
 export function collectBody(request: IncomingMessage, options: BodyOptions): Promise<Uint8Array> {
   const { length: announced } = announcedBody(request)
   const { maxBytes, budget } = options
+  // Before anybody listened; it will not be said again.
+  if (request.destroyed) return Promise.reject(new UserLeft())
   if (announced !== null && announced > maxBytes) return Promise.reject(tooLarge(maxBytes))
   const take = (bytes: number): boolean => {
     const isTaken = budget.take(bytes)

@@ -168,6 +168,8 @@ export function createProxy(options: ProxyOptions): Proxy {
   }
 
   function handle(proxied: ProxyRequest): void | Promise<void> {
+    // The user left while it was found out who that is.
+    if (proxied.response.destroyed) return
     const startedAt = performance.now()
     const exchange = new Exchange(ports, proxied, startedAt)
     if (admit(proxied, exchange, startedAt))
@@ -175,6 +177,7 @@ export function createProxy(options: ProxyOptions): Proxy {
   }
 
   function upgrade(proxied: UpgradeRequest): void | Promise<void> {
+    if (proxied.socket.destroyed) return
     const startedAt = performance.now()
     const relay = new WebSocketRelay(ports, sockets, proxied, startedAt)
     if (!admit(proxied, relay, startedAt)) return
