@@ -2,14 +2,21 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { eventually } from '../support/stack.ts'
+import { told } from './support/gateway-events.ts'
+import { assertInOrder, watchGateway } from './support/gateway-history.ts'
+import type { GatewayHistory } from './support/gateway-history.ts'
 import {
+  conditionOf,
   GATEWAY,
   NEXT_VERSION,
-  OPERATOR_NAMESPACE,
   installPlatform,
   isSettled,
+  readSecret,
+  secret,
 } from './support/installation.ts'
 import type { Installation } from './support/installation.ts'
+import { heldBy, openShard, shardsOn } from './support/nodes.ts'
+import { killOperator, leaseOf, operatorsOf } from './support/operators.ts'
 import { watchCluster } from './support/prometheus.ts'
 import { watchShardsAway } from './support/shards-away.ts'
 import type { ShardsAway } from './support/shards-away.ts'
@@ -24,40 +31,66 @@ suite('the platform on a real cluster', () => {
   let platform: Installation
   let traffic: Traffic
   let away: ShardsAway
+  let history: GatewayHistory
   before(async () => {
     platform = await installPlatform()
+    history = watchGateway(platform)
   })
   after(async () => {
     await away?.stop()
     await traffic?.stop()
+    await history?.stop()
     await platform?.stop()
   })
 
-  /** Nothing was lost, and every controller is there. */
+  const allBack = () =>
+    eventually(async () => traffic.online() === DEVICES, 'all controllers are back', STEP_MS)
+
+  /** Nothing was lost, every controller is there, and the platform served all the time. */
   const checkTraffic = async () => {
-    await eventually(async () => traffic.online() === DEVICES, 'all controllers are back', 60_000)
+    await allBack()
     const { requests, failures } = traffic.since()
     assert.deepEqual(failures, [])
     assert.ok(requests > 0)
     assert.ok(away.most() <= 1, `${away.most()} shards were away at once`)
   }
 
+  const news = () => platform.news()
+  /** What was told until now was told of something else. */
+  const lookFromNow = async () => {
+    await news()
+    await history.take()
+  }
+
+  /** What was told of something planned: steps in this order, and that the platform was there all the time. */
+  const checkHistory = async (progress: readonly string[]) => {
+    const seen = await history.take()
+    assertInOrder(seen.reasons('Progressing'), progress)
+    assert.deepEqual(seen.reasons('Available'), ['ShardsServe'])
+    assert.deepEqual(seen.reasons('Reconciled'), ['Applied'])
+    return seen
+  }
+
+  /** Each of these shards was drained once, to the end, in this order. */
+  const checkDrains = (events: Awaited<ReturnType<Installation['news']>>, ordinals: readonly number[]) => {
+    const names = (reason: string) => told(events, reason).map((message) => message.split(' ')[0]!)
+    const wanted = ordinals.map((ordinal) => `${GATEWAY}-${ordinal}`).toSorted()
+    assert.deepEqual(names('ShardDrainStarted').toSorted(), wanted)
+    assert.deepEqual(names('ShardDrainCompleted').toSorted(), wanted)
+    assert.deepEqual(told(events, 'ShardDrainTimedOut'), [])
+  }
+
+  test('helm --wait comes back when three shards serve, and not before', () => {
+    const { installed } = platform
+    assert.ok(isSettled(3)(installed), JSON.stringify(installed.status))
+    assert.equal(conditionOf(installed, 'Ready'), 'True ShardsReady')
+    assert.equal(conditionOf(installed, 'Progressing'), 'False Complete')
+  })
+
   test('K7: every process is Ready in namespaces that enforce restricted', async () => {
-    await platform.gatewayWhen(isSettled(3))
-    const { items } = await platform.cluster.get<{
-      items: {
-        metadata: { name: string }
-        status: { phase: string; containerStatuses: { ready: boolean }[] }
-      }[]
-    }>('pods', '-A')
-    const bad = items.filter(
-      ({ status }) => status.phase !== 'Succeeded' && !status.containerStatuses.every(({ ready }) => ready),
-    )
-    assert.deepEqual(
-      bad.map(({ metadata }) => metadata.name),
-      [],
-    )
-    assert.equal(items.filter(({ metadata }) => metadata.name.startsWith(`${GATEWAY}-`)).length, 3)
+    const bad = await podsNotReady(platform)
+    assert.deepEqual(bad, [])
+    assert.equal((await shardsOn(platform, 'node-1')).length + (await shardsOn(platform, 'node-2')).length, 3)
   })
 
   test('helm test takes a controller to one shard and its page through the others', async () => {
@@ -68,60 +101,115 @@ suite('the platform on a real cluster', () => {
   test('an upgrade from an earlier chart keeps every tunnel', async () => {
     traffic = await startTraffic(platform, { devices: DEVICES, perSecond: 20 })
     away = watchShardsAway(platform)
-    await platform.upgrade()
-    await platform.gatewayWhen(isSettled(3), STEP_MS)
+    assert.ok(isSettled(3)(await platform.upgrade()))
     await checkTraffic()
     const anew = traffic.fleet.report().filter(({ registrations }) => registrations > 1)
     assert.deepEqual(anew, [])
     assert.equal(away.most(), 0)
   })
 
-  test('scaling out and in loses no request and no controller', async () => {
+  test('scaling out and in loses no request and no controller, and each step is told', async () => {
+    await lookFromNow()
     await scale(platform, 5)
+    const added = await history.take()
+    assertInOrder(added.reasons('Progressing'), ['Complete', 'WaitingForShards', 'Complete'])
+    assertInOrder(added.reasons('Ready'), ['ShardsReady', 'WaitingForShards', 'ShardsReady'])
+    assert.deepEqual(told(await news(), 'ScaledOut'), ['from 3 to 5 shards'])
     await scale(platform, 2)
     await checkTraffic()
-    assert.equal(await count('ShardDrainCompleted'), 3)
-    assert.equal(await count('ShardDrainTimedOut'), 0)
+    const seen = await checkHistory(['Complete', 'ScalingIn', 'Complete'])
+    assertInOrder(seen.reasons('Ready'), ['ShardsReady', 'ScalingIn', 'ShardsReady'])
+    assertInOrder(seen.reasons('Draining'), ['NoDrain', 'ShardsDrain', 'NoDrain'])
+    const drained = seen.messages('Draining', 'ShardsDrain').map((message) => message.split(' (')[0]!)
+    assertInOrder(drained, [`${GATEWAY}-4`, `${GATEWAY}-3`, `${GATEWAY}-2`])
+    assert.equal(seen.reasons('RingConsistent').at(-1), 'SameRing')
+    const events = await news()
+    checkDrains(events, [4, 3, 2])
+    assert.deepEqual(told(events, 'ScaledIn'), [
+      'from 5 to 4 shards',
+      'from 4 to 3 shards',
+      'from 3 to 2 shards',
+    ])
+    assert.ok(told(events, 'RingEpochAdvanced').length > 0)
   })
 
-  test('a new version goes to one shard after the other', async () => {
+  test('a new version goes to one shard after the other, and helm waits for the last', async () => {
     await scale(platform, 3)
-    await patch(platform, { image: { tag: NEXT_VERSION } })
-    await platform.gatewayWhen(isSettled(3), STEP_MS)
+    await lookFromNow()
+    const upgraded = await platform.upgrade({ 'gateway.image.tag': NEXT_VERSION })
+    assert.ok(isSettled(3)(upgraded), JSON.stringify(upgraded.status))
     await checkTraffic()
-    assert.equal(await count('RolloutCompleted'), 1)
-    const of = ['--selector=app.kubernetes.io/name=tunnel-gateway', '--output=json']
-    const { items } = JSON.parse(await platform.kubectl('get', 'pods', ...of)) as {
-      items: { spec: { containers: { image: string }[] } }[]
-    }
-    const images = new Set(items.map(({ spec }) => spec.containers[0]!.image))
-    assert.deepEqual([...images], [`ghcr.io/wmoc/wmoc-gateway:${NEXT_VERSION}`])
+    const seen = await checkHistory(['RollingOut', 'Complete'])
+    assertInOrder(seen.reasons('Draining'), ['ShardsDrain', 'NoDrain', 'ShardsDrain', 'NoDrain'])
+    const events = await news()
+    checkDrains(events, [2, 1, 0])
+    assert.equal(told(events, 'RolloutStarted').length, 1)
+    const steps = told(events, 'RolloutStepCompleted').map((message) => message.split(' shards')[0])
+    assert.deepEqual(steps, ['1 of 3', '2 of 3'])
+    assert.equal(told(events, 'RolloutCompleted').length, 1)
+    assert.deepEqual(await imagesOf(platform), [`ghcr.io/wmoc/wmoc-gateway:${NEXT_VERSION}`])
   })
 
-  test('K4: a version that does not start is taken back after one shard', async () => {
-    await patch(platform, { image: { tag: 'broken' }, rollout: { progressDeadline: '20s' } })
-    await platform.gatewayWhen(({ status }) => status?.phase?.startsWith('RolledBack') ?? false, STEP_MS)
-    assert.equal(await count('RolloutAborted'), 1)
-    await patch(platform, { image: { tag: NEXT_VERSION } })
-    await platform.gatewayWhen(isSettled(3), STEP_MS)
+  test('K4: a version that does not start is taken back after one shard, and helm says so', async () => {
+    await lookFromNow()
+    const broken = { 'gateway.image.tag': 'broken', 'gateway.rollout.progressDeadline': '20s' }
+    await assert.rejects(platform.upgrade(broken), /was rejected; shards have/)
+    const found = await platform.gatewayWhen(() => true)
+    assert.equal(conditionOf(found, 'Stalled'), 'True RolledBack')
+    await platform.cluster.helm('rollback', 'wmoc', '-n', 'wmoc', '--wait', '--timeout', '4m')
+    assert.ok(isSettled(3)(await platform.gatewayWhen(() => true)))
     await checkTraffic()
+    const seen = await checkHistory(['RollingOut', 'RollingBack', 'RolledBack', 'Complete'])
+    assert.deepEqual(seen.reasons('Stalled'), ['GoesOn', 'RolledBack', 'GoesOn'])
+    const events = await news()
+    checkDrains(events, [2])
+    assert.match(told(events, 'RolloutAborted').join(), new RegExp(`^${GATEWAY}-2 is not ready after 20s`))
   })
 
-  test('K2: another operator goes on with the drain of one that dies', async () => {
-    const drains = await count('ShardDrainStarted')
+  test('K4: a version that starts and fails its requests is taken back by its gate after one shard', async () => {
+    await lookFromNow()
+    const { redis } = (await platform.gatewayWhen(() => true)).spec
+    await platform.cluster.apply(secret('careless', await otherRedis(platform)))
+    const gate = { window: '30s', maxErrorPercent: 2, maxReconnectSeconds: 60 }
+    await patch(platform, { redis: { secretKeyRef: { name: 'careless' } }, rollout: { gate } })
+    await platform.gatewayWhen((found) => conditionOf(found, 'Stalled') === 'True RolledBack', STEP_MS)
+    await allBack()
+    // Who asked at the one shard, or for a controller that was on it, was told that the controller is away.
+    const { failures } = traffic.since()
+    assert.ok(failures.length > 0)
+    assert.deepEqual([...new Set(failures.map(({ status }) => status))], [503])
+    await patch(platform, { redis, rollout: { gate: null } })
+    await platform.gatewayWhen(isSettled(3), STEP_MS)
+    await checkTraffic()
+    const seen = await checkHistory(['RollingOut', 'RollingBack', 'RolledBack', 'Complete'])
+    assertInOrder(seen.reasons('RingConsistent'), ['RingSplit', 'SameRing'])
+    const aborted = told(await news(), 'RolloutAborted')
+    assert.equal(aborted.length, 1)
+    assert.match(aborted[0]!, new RegExp(`^${GATEWAY}-2 fails [0-9.]+ % of its requests and registrations`))
+  })
+
+  test('K2: of two operators one leads, and the other goes on with the drain of one that dies', async (t) => {
+    const { all, leading } = await operatorsOf(platform)
+    assert.equal(all.length, 2)
+    const leader = await leaseOf(platform)
+    assert.deepEqual(leading, [leader.pod])
+    await lookFromNow()
     await platform.kubectl('scale', `tgw/${GATEWAY}`, '--replicas=2')
-    await eventually(async () => (await count('ShardDrainStarted')) > drains, 'a drain', STEP_MS)
-    const { spec } = await platform.cluster.get<{ spec: { holderIdentity: string } }>(
-      'lease',
-      'wmoc-operator',
-      '-n',
-      OPERATOR_NAMESPACE,
+    await eventually(
+      async () => told(await news(), 'ShardDrainStarted').length > 0,
+      'a drain of the leader',
+      STEP_MS,
     )
-    const [leader = ''] = spec.holderIdentity.split('_')
-    const now = ['--force', '--grace-period=0']
-    await platform.cluster.kubectl('delete', 'pod', leader, '-n', OPERATOR_NAMESPACE, ...now)
+    const killedAt = Date.now()
+    killOperator(leader.pod)
+    const isTaken = async () => (await leaseOf(platform)).identity !== leader.identity
+    await eventually(isTaken, 'another operator leads', 60_000)
+    const { sinceMs, pod } = await leaseOf(platform)
+    t.diagnostic(`${pod} led ${((sinceMs - killedAt) / 1_000).toFixed(1)} s after ${leader.pod} was killed`)
     await platform.gatewayWhen(isSettled(2), STEP_MS)
     await checkTraffic()
+    await checkHistory(['ScalingIn', 'Complete'])
+    assert.deepEqual(told(await news(), 'ScaledIn'), ['from 3 to 2 shards'])
   })
 
   test('K3: an evicted shard drains by itself', async () => {
@@ -129,6 +217,7 @@ suite('the platform on a real cluster', () => {
     const { metadata } = JSON.parse(await platform.kubectl('get', 'pod', name, '-o', 'json')) as {
       metadata: { uid: string }
     }
+    await lookFromNow()
     await platform.evict(name)
     await eventually(
       async () => !(await platform.kubectl('get', 'pods', '-o', 'json')).includes(metadata.uid),
@@ -137,6 +226,9 @@ suite('the platform on a real cluster', () => {
     )
     await platform.gatewayWhen(isSettled(2), STEP_MS)
     await checkTraffic()
+    const seen = await checkHistory(['WaitingForShards', 'Complete'])
+    assert.match(seen.messages('Draining', 'ShardsDrain').join(), new RegExp(`${name} \\(Observed`))
+    assert.equal(seen.reasons('Draining').at(-1), 'NoDrain')
   })
 
   test('a restart of the API server disturbs nobody', async () => {
@@ -168,14 +260,86 @@ suite('the platform on a real cluster', () => {
       await eventually(isFiring, 'the alert fires', 60_000)
       await platform.cluster.kubectl('uncordon', '--selector=kubernetes.io/os=linux')
       await eventually(async () => !(await isFiring()), 'the alert ends', 120_000)
-      await eventually(async () => traffic.online() === DEVICES, 'all controllers are back', 60_000)
+      await allBack()
     } finally {
       await prometheus.stop()
     }
   })
 
-  const count = async (reason: string) => (await platform.events()).filter((name) => name === reason).length
+  test('a lost node takes away what it carried and nothing else, until it is back', async (t) => {
+    await scale(platform, 3)
+    await traffic.dialAnew()
+    traffic.forgive()
+    const [safe, lost] = await Promise.all(['node-1', 'node-2'].map((node) => shardsOn(platform, node)))
+    const ids = traffic.fleet.report().map(({ id }) => id)
+    const held = await Promise.all(safe!.map((shard) => heldBy(platform, shard, ids)))
+    const unharmed = new Set(held.flatMap((one) => [...one]))
+    assert.ok(lost!.length > 0 && unharmed.size > 0 && unharmed.size < DEVICES, `${unharmed.size} unharmed`)
+    const doors = await Promise.all(safe!.map((shard) => openShard(platform, shard)))
+    const ports = doors.map(({ port }) => port)
+    for (const port of ports) assert.deepEqual(await traffic.askEach(port), [])
+    await news()
+    const load = traffic.alongside(ports, unharmed)
+    await platform.cluster.killNode('node-2')
+    const killedAt = Date.now()
+    const isLost = new Set(lost!.map(({ name }) => name))
+    await platform.gatewayWhen(
+      ({ status }) => (status?.shards ?? []).filter(({ state }) => state === 'Lost').length === isLost.size,
+      STEP_MS,
+    )
+    await eventually(
+      async () => (await traffic.askEach()).length === 0,
+      'every controller is reached again',
+      STEP_MS,
+    )
+    const seconds = Math.round((Date.now() - killedAt) / 1_000)
+    t.diagnostic(`${DEVICES - unharmed.size} controllers were reached again ${seconds} s after the loss`)
+    traffic.forgive()
+    const report = await load.stop()
+    assert.deepEqual(report.failures, [])
+    assert.ok(report.requests > 0)
+    const named = told(await news(), 'ShardLost').map((message) => message.split(' ')[0]!)
+    assert.deepEqual(new Set(named), isLost)
+
+    await platform.cluster.startNode('node-2')
+    await platform.gatewayWhen((found) => conditionOf(found, 'Ready') === 'True ShardsReady', STEP_MS)
+    await eventually(async () => (await podsNotReady(platform)).length === 0, 'all pods are Ready', STEP_MS)
+    assert.equal(told(await news(), 'ShardBack').length, isLost.size)
+    await Promise.all(doors.map((door) => door.close()))
+    away.forgive()
+    await checkTraffic()
+  })
 })
+
+/** Pods that are neither done nor ready, by name. */
+async function podsNotReady({ cluster }: Installation): Promise<string[]> {
+  const { items } = await cluster.get<{
+    items: {
+      metadata: { name: string }
+      status: { phase: string; conditions?: { type: string; status: string }[] }
+    }[]
+  }>('pods', '-A')
+  const isReady = (conditions: { type: string; status: string }[] = []) =>
+    conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
+  return items
+    .filter(({ status }) => status.phase !== 'Succeeded' && !isReady(status.conditions))
+    .map(({ metadata }) => metadata.name)
+}
+
+async function imagesOf({ kubectl }: Installation): Promise<string[]> {
+  const of = ['--selector=app.kubernetes.io/name=tunnel-gateway', '--output=json']
+  const { items } = JSON.parse(await kubectl('get', 'pods', ...of)) as {
+    items: { spec: { containers: { image: string }[] } }[]
+  }
+  return [...new Set(items.map(({ spec }) => spec.containers[0]!.image))]
+}
+
+/** The platform's Redis by an address with another number behind it: nothing that the other shards wrote is there. */
+async function otherRedis({ kubectl }: Installation): Promise<Readonly<Record<string, string>>> {
+  const url = new URL((await readSecret(kubectl, 'wmoc-secrets'))['REDIS_URL']!)
+  url.pathname = '/1'
+  return { REDIS_URL: url.href }
+}
 
 async function scale({ kubectl, gatewayWhen }: Installation, shards: number): Promise<void> {
   await kubectl('scale', `tgw/${GATEWAY}`, `--replicas=${shards}`)

@@ -3,8 +3,10 @@ import { GATEWAY } from './installation.ts'
 import type { Installation } from './installation.ts'
 
 export interface ShardsAway {
-  /** Most at once so far. */
+  /** Most at once so far, or since `forgive`. */
   most(): number
+  /** Forgets what happened so far: it was nobody's plan. */
+  forgive(): void
   stop(): Promise<void>
 }
 
@@ -45,6 +47,9 @@ export function watchShardsAway({ kubectl }: Installation): ShardsAway {
   const watching = watch()
   return {
     most: () => most,
+    forgive() {
+      most = 0
+    },
     async stop() {
       ending.abort()
       await watching
