@@ -25,6 +25,8 @@ import { createTokenActivation } from './tokens.ts'
 import type { TokenActivation } from './tokens.ts'
 import { createControllerViews } from './views.ts'
 
+export type { ShareRow, Shares } from './shares.ts'
+
 /** What other modules and the gateway's calls rest on. */
 export interface ControllersModule extends Module {
   readonly access: ControllerAccess

@@ -1,6 +1,6 @@
 import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import type { AccessChecker, Kernel, Module } from '#src/kernel/module.ts'
-import type { Shares } from '#src/modules/controllers/shares.ts'
+import type { Shares } from '#src/modules/controllers/module.ts'
 import type { Mailer } from '#src/providers/mail/mailer.ts'
 import { sharing } from './contract.ts'
 import { createPageLinks } from './links.ts'
