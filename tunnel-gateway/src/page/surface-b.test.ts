@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import type { GatewayNotice } from '@wmoc/protocol/control-plane'
 import { WebSocket } from 'ws'
@@ -349,6 +350,23 @@ suite('a page in a frame without the shared store', () => {
     assert.equal((await askFor(harness, 'renew', { id, person, capability })).status, 503)
     assert.equal((await askFor(harness, 'revoke', { id, person, capability })).status, 503)
     assert.equal((await harness.ask({ path: src, headers: IN_FRAME })).status, 401)
+    await harness.stop()
+  })
+})
+
+suite('a person who leaves while it is found out who that is', () => {
+  test('P10: leaves nothing behind that others have to wait for', async () => {
+    const harness = await startHarness({ DEVICE_DOMAIN: '', MAX_REQUESTS_PER_CONTROLLER: '1' })
+    const { id, person, device } = await served(harness)
+    device.serve(() => ({ body: 'fine' }))
+    const opened = await openFrame(harness, id, person)
+    const head = 'HTTP/1.1\r\nHost: localhost:8080\r\nOrigin: null\r\nContent-Length: 5\r\n\r\n'
+    for (let round = 0; round < 20; round++) {
+      const socket = connect(harness.port, '127.0.0.1')
+      await new Promise((sent) => socket.write(`POST ${opened.src} ${head}`, sent))
+      socket.destroy()
+    }
+    await until(async () => (await harness.ask({ path: opened.src, headers: IN_FRAME })).text === 'fine')
     await harness.stop()
   })
 })
