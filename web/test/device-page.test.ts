@@ -59,7 +59,7 @@ suite('the shell around a device’s page', () => {
     assert.equal(await frame.getAttribute('title'), 'Page of Boiler room')
     assert.equal(
       await frame.getAttribute('sandbox'),
-      'allow-scripts allow-forms allow-popups allow-modals allow-downloads',
+      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads',
     )
   })
 

@@ -60,7 +60,8 @@ suite('a page in a sandboxed frame, in a browser', () => {
     const { src } = await openFrame(harness, id, person)
     const context = await browser.newContext()
     const shell = await context.newPage()
-    const allowed = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+    const allowed =
+      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
     await shell.route('**/open/**', (route) =>
       route.fulfill({
         contentType: 'text/html',

@@ -7,7 +7,8 @@ import type { Harness } from '#src/testing/harness.ts'
 import { openFrame, served } from './testing/frames.ts'
 import { PASSWORD, serveBasic, USER } from './testing/protected-device.ts'
 
-const SANDBOX = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+const SANDBOX =
+  'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
 const PAGE =
   '<!doctype html><title>Boiler</title><link rel=stylesheet href=a.css><h1>21.5</h1>' +
   '<form method=post action=save><button>Save</button></form><script>document.body.dataset.ran = "yes"</script>'

@@ -142,7 +142,7 @@ suite('a page in the frame of the portal’s shell', () => {
     assert.doesNotMatch(own!, /frame-ancestors/)
     assert.equal(
       ours,
-      "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads; frame-ancestors 'self'",
+      "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads; frame-ancestors 'self'",
     )
     assert.equal(headers['access-control-allow-origin'], 'null')
     assert.equal(headers['cross-origin-resource-policy'], 'cross-origin')

@@ -7,7 +7,8 @@ import type { Answer } from './answer.ts'
 
 /** Documents that may run scripts; any other that a browser would show (SVG, XML) may not. */
 const SCRIPTED = /^(?:text\/html|application\/xhtml\+xml)\s*(?:;|$)/i
-export const FRAME_SANDBOX = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+export const FRAME_SANDBOX =
+  'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
 const BEARER = /^bearer(?: |$)/i
 const OURS = [
   'Referrer-Policy',

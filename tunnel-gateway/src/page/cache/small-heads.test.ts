@@ -137,7 +137,8 @@ suite('a device that holds request heads of 512 bytes, and a real browser', { ti
     const { src } = await openFrame(inFrame, id, person)
     const context = await browser.newContext()
     const shell = await context.newPage()
-    const allowed = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+    const allowed =
+      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
     await shell.route('**/open/**', (route) =>
       route.fulfill({
         contentType: 'text/html',

@@ -40,7 +40,9 @@ export function sendFrozenPage(proxied: ProxyRequest, copy: WholeCopy): void {
   const inFrame = surface === 'frame'
   send(proxied, 503, copy, body, [
     'Content-Security-Policy',
-    inFrame ? `sandbox allow-popups allow-downloads; ${STILL}` : `${STILL}; frame-ancestors 'self'`,
+    inFrame
+      ? `sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads; ${STILL}`
+      : `${STILL}; frame-ancestors 'self'`,
     ...(inFrame ? [] : ['Refresh', String(RETRY_SEC)]),
     'Retry-After',
     String(RETRY_SEC),

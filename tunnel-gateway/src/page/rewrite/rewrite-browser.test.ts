@@ -82,7 +82,8 @@ suite('a rewritten page, in a browser', () => {
     const shell = await context.newPage()
     const complaints: string[] = []
     shell.on('console', (message) => complaints.push(message.text()))
-    const allowed = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+    const allowed =
+      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
     await shell.route('**/open/**', (route) =>
       route.fulfill({
         contentType: 'text/html',

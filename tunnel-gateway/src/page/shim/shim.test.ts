@@ -13,7 +13,8 @@ import { until } from '#src/testing/harness.ts'
 import type { PagePlace } from './addresses.ts'
 import { SHIM, SHIM_ADDRESS } from './script.ts'
 
-const SANDBOX = 'allow-scripts allow-forms allow-popups allow-modals allow-downloads'
+const SANDBOX =
+  'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
 const FRAMED = '/c/1~cap'
 
 /** What a page does, and the request that comes of it. */
