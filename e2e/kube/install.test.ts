@@ -1,6 +1,8 @@
 /** Both charts on a real cluster, and what its operators do there, under traffic that nobody may disturb. */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { createClient } from '@wmoc/api/client'
+import { controllers } from '@wmoc/api/contracts/controllers'
 import { eventually } from '../support/stack.ts'
 import { told } from './support/gateway-events.ts'
 import { assertInOrder, watchGateway } from './support/gateway-history.ts'
@@ -13,11 +15,13 @@ import {
   isSettled,
   readSecret,
   secret,
+  signIn,
 } from './support/installation.ts'
 import type { Installation } from './support/installation.ts'
 import { heldBy, openShard, shardsOn } from './support/nodes.ts'
 import { killOperator, leaseOf, operatorsOf } from './support/operators.ts'
 import { watchCluster } from './support/prometheus.ts'
+import { backUp, RESTORED, restoreElsewhere } from './support/restore.ts'
 import { watchShardsAway } from './support/shards-away.ts'
 import type { ShardsAway } from './support/shards-away.ts'
 import { startTraffic } from './support/traffic.ts'
@@ -308,6 +312,25 @@ suite('the platform on a real cluster', () => {
     await Promise.all(doors.map((door) => door.close()))
     away.forgive()
     await checkTraffic()
+  })
+
+  test('a backup comes back into an empty database, and the platform goes on with it', async () => {
+    const { user: owner } = await signIn(platform)
+    await platform.upgrade({ 'backup.enabled': 'true' })
+    await backUp(platform)
+    await restoreElsewhere(platform)
+    await platform.upgrade({
+      'database.type': 'external',
+      'database.external.existingSecret': RESTORED,
+    })
+    await assert.rejects(platform.kubectl('get', 'statefulset', 'wmoc-postgres'), /not found/)
+    const { accessToken, user } = await signIn(platform)
+    assert.equal(user.id, owner.id)
+    const client = createClient({ controllers }, { baseUrl: platform.api.url, getToken: () => accessToken })
+    const { total } = await client.controllers.summary()
+    assert.equal(total, DEVICES)
+    const said = await platform.cluster.helm('test', 'wmoc', '-n', 'wmoc', '--logs', '--timeout', '2m')
+    assert.match(said, /passed through 2 shards/)
   })
 })
 
