@@ -50,7 +50,7 @@ function isRangeAllowed(request: readonly string[], headers: readonly string[]):
 
 /** One range of bytes; several, and other units, are answered whole, as section 14.2 allows. */
 function parseRange(value: string, length: number): Selected {
-  const match = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(value)
+  const match = /^bytes=(\d*)-(\d*)$/i.exec(value.replaceAll(/[ \t]/g, ''))
   if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'whole' }
   const [, from, to] = match as unknown as [string, string, string]
   if (from === '') {
