@@ -1,7 +1,7 @@
 /**
  * Last good copies of pages, in the shared store: they outlive this shard, and the store never holds more of them than
- * was allowed. The space is cut into slots; a controller has a few of them, one person's copies lie in one. Two
- * controllers that meet in a slot take turns: the later one's copies replace the earlier one's.
+ * was allowed. The space is cut into slots; one person's copies of one controller lie in one. Those that meet in a slot take
+ * turns: the later ones replace the earlier ones.
  */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -39,9 +39,8 @@ export interface Copies {
   flush(): Promise<void>
 }
 
-/** Bytes of text of one slot; at most SLOTS_PER_CONTROLLER of one controller. */
+/** Bytes of text of one slot. */
 export const SLOT_BYTES = 262_144
-export const SLOTS_PER_CONTROLLER = 4
 export const COPY_TTL_MS = 7 * 86_400_000
 const FLUSH_AFTER_MS = 1_000
 /** The same content is not written again for so long. */
@@ -80,8 +79,7 @@ export function createCopies(store: Store, totalBytes: number, log: Logger): Cop
   let flushing = Promise.resolve()
 
   function slotOf({ controllerId, holder }: CopyScope): string {
-    const base = numberOf(controllerId)
-    return `wmoc:frozen:${(base + (numberOf(holder) % SLOTS_PER_CONTROLLER)) % slots}`
+    return `wmoc:frozen:${numberOf(`${controllerId} ${holder}`) % slots}`
   }
 
   async function read(scope: CopyScope): Promise<Kept[]> {
