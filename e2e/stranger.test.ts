@@ -36,6 +36,8 @@ const BODIES: Readonly<Record<string, object>> = {
   'controllers.activate': { name: 'My own' },
   'controllers.createView': { name: 'Mine', filters: { q: '', status: null, tags: [], sort: 'name' } },
   'controllers.previewClaim': { code: 'BCDFGHJK' },
+  'sharing.share': { email: 'thief@wmoc.example' },
+  'sharing.createLink': { scope: 'use' },
   'commands.send': { name: 'reboot', params: {} },
   'auth.updateMe': { name: 'Stranger' },
   'auth.changePassword': { currentPassword: 'not the password', newPassword: 'another password' },
@@ -55,7 +57,10 @@ suite('a second person', () => {
   let device: OwnDevice
   let label: string
   let owned: Readonly<
-    Record<'controllerId' | 'commandId' | 'notificationId' | 'sessionId' | 'viewId', string>
+    Record<
+      'controllerId' | 'commandId' | 'notificationId' | 'sessionId' | 'viewId' | 'shareId' | 'linkId',
+      string
+    >
   >
   let ownersIds: string[]
 
@@ -117,7 +122,10 @@ suite('a second person', () => {
     const { id: viewId } = await owner.api.controllers.createView({
       body: { name: 'A secret view', filters: { q: 'Boiler', status: null, tags: [], sort: 'name' } },
     })
-    return { controllerId: device.id, commandId, notificationId: notification!.id, sessionId, viewId }
+    const { id: shareId } = await owner.api.sharing.share({ params, body: { email: 'friend@wmoc.example' } })
+    const { link } = await owner.api.sharing.createLink({ params, body: { scope: 'view' } })
+    const notificationId = notification!.id
+    return { controllerId: device.id, commandId, notificationId, sessionId, viewId, shareId, linkId: link.id }
   }
 
   /** Count and hash of all rows, or of those that name one of these ids. */
@@ -160,6 +168,8 @@ suite('a second person', () => {
       id: byKind[path.split('/')[2]!],
       commandId: owned.commandId,
       viewId: owned.viewId,
+      shareId: owned.shareId,
+      linkId: owned.linkId,
     }
     const names = [...path.matchAll(/:([A-Za-z]+)/g)].map(([, name]) => name!)
     return Object.fromEntries(

@@ -82,7 +82,8 @@ async function main(
       others.filter((file) => !isWhole(file)),
       Math.max(2, availableParallelism()),
     )
-    await run(others.filter(isWhole), 1)
+    // A whole system mostly waits: two of them keep two cores busy.
+    await run(others.filter(isWhole), 2)
     if (kube.length > 0 && !signal.aborted) await runKube(kube, await preparation)
   } finally {
     await postgres?.stop()
