@@ -18,17 +18,15 @@ import { createClusterMetrics } from './cluster/metrics.ts'
 import { createPauseGuard } from './cluster/pause-guard.ts'
 import { createRebalancer } from './cluster/rebalance.ts'
 import type { GatewayConfig } from './config.ts'
-import { createAccessTokens } from './control-plane/access-tokens.ts'
 import { createControlPlane } from './control-plane/client.ts'
 import { createCommandTaker } from './control-plane/commands.ts'
 import { createDirectory } from './control-plane/directory.ts'
 import { subscribeNotices } from './control-plane/notices.ts'
 import { createUpkeep } from './control-plane/upkeep.ts'
+import { admissionRules, perSecond, streamRules } from './config-rules.ts'
 import { createAdmission } from './core/admission.ts'
-import { createByteBudget } from './core/byte-budget.ts'
 import { createFlapDetector } from './core/flapping.ts'
 import { createHub } from './core/hub.ts'
-import type { StreamRules } from './core/streams.ts'
 import { createAdmit } from './device/admit.ts'
 import { createClaims } from './device/claims.ts'
 import { createConnections } from './device/connections.ts'
@@ -46,19 +44,13 @@ import { createGatewayMetrics } from './gateway-metrics.ts'
 import { createPeerMetrics } from './peer/metrics.ts'
 import { createPeers } from './peer/peers.ts'
 import type { Peers } from './peer/peers.ts'
-import { composeFrames } from './page/capability/compose.ts'
-import { composePages } from './page/compose.ts'
-import type { PageDeps } from './page/compose.ts'
 import { createPressure } from './pressure.ts'
 import { createQuietCollection } from './quiet-collection.ts'
 import { createPublicServer } from './server.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { unmaskByWords } from './unmask.ts'
-import { createCookieJars } from './user/cookie-jar.ts'
-import { createUserListener } from './user/listener.ts'
-import { createPageSessions } from './user/page-sessions.ts'
-import { createGatekeeper } from './user/principal.ts'
-import { createProxy } from './user/proxy.ts'
+import { composePeople } from './user/compose.ts'
+import type { People } from './user/compose.ts'
 
 export interface Gateway {
   readonly lifecycle: Lifecycle
@@ -154,9 +146,9 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     hub,
     membership,
     connections: () => connections,
-    inFlight: () => proxy.size() + peers.serving,
+    inFlight: () => people.proxy.size() + peers.serving,
     endStreams() {
-      proxy.leave()
+      people.proxy.leave()
       peers.endStreams()
     },
     evicted: () => clusterMetrics.evictions.inc(),
@@ -220,65 +212,19 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     perBeat: config.REBALANCE_PER_SECOND,
     log,
   })
-  const bodies = createByteBudget(config.MAX_BODY_BYTES)
-  const portalOrigin = config.PORTAL_ORIGIN ?? config.PUBLIC_URL
-  const scheme = portalOrigin.startsWith('https:') ? 'https' : 'http'
-  const gatekeeper = createGatekeeper(createAccessTokens(controlPlane), directory)
-  const proxy = createProxy({
-    router: peers.router,
-    isDraining: drain.isDraining,
-    bodies,
-    bodyTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    maxPerUser: config.MAX_REQUESTS_PER_USER,
-    maxPerController: config.MAX_REQUESTS_PER_CONTROLLER,
-    isShedding: pressure.isHigh,
-    scheme,
-    metrics,
-    tracing,
-    log,
-  })
-  const deviceDomain = config.DEVICE_DOMAIN
-  const cookieKey = config.PAGE_COOKIE_KEY
-  const jars = createCookieJars(store)
-  const pageDeps: PageDeps = {
+  const people: People = composePeople({
     config,
     store,
     controlPlane,
     directory,
     router: peers.router,
     registry,
-    log,
-    portalOrigin,
-    scheme,
-    lastSeenAt: connections.lastSeenAt,
-    jars,
-    live: proxy.register,
-  }
-  const parts = composePages(pageDeps)
-  const frames = composeFrames({ ...pageDeps, gatekeeper, bodies, metrics })
-  const users = createUserListener({
-    portalOrigin,
-    deviceDomain,
-    scheme,
-    trustedHops: config.TRUSTED_HOPS,
-    directory,
-    gatekeeper,
-    pages: createPageSessions({
-      controlPlane,
-      gatekeeper,
-      store,
-      cookieKey,
-      scheme,
-      deviceDomain,
-      portalOrigin,
-    }),
-    jars,
-    proxy,
-    parts,
-    frames,
-    frameRefused: (reason) => metrics.pageRefusals.inc({ reason }),
+    metrics,
     tracing,
     log,
+    isDraining: drain.isDraining,
+    isShedding: pressure.isHigh,
+    lastSeenAt: connections.lastSeenAt,
   })
   const devices = createTunnelListener({
     trustedHops: config.TRUSTED_HOPS,
@@ -294,20 +240,20 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     maxConnections,
     isDraining: drain.isDraining,
-    users,
+    users: people.users,
     devices,
   })
   const upkeep = createUpkeep({
     directory,
     hub,
-    proxy,
+    proxy: people.proxy,
     claims,
     commands,
     reporter,
-    pageRevoked: frames.pageRevoked,
-    isGoodPage: frames.isGoodPage,
-    signInsChanged: parts.signInsChanged,
-    accessChanged: parts.accessChanged,
+    pageRevoked: people.frames.pageRevoked,
+    isGoodPage: people.frames.isGoodPage,
+    signInsChanged: people.parts.signInsChanged,
+    accessChanged: people.parts.accessChanged,
     log,
   })
   const dependencies = createDependencies({ store: () => store.ping(), api: () => controlPlane.jwks() })
@@ -382,7 +328,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
   lifecycle.add('outboxes', {
     async stop() {
       commands.stop()
-      await Promise.all([ingest.stop(3_000), reporter.stop(3_000), parts.stop()])
+      await Promise.all([ingest.stop(3_000), reporter.stop(3_000), people.parts.stop()])
     },
   })
   lifecycle.add('peer listener', { start: () => peers.listen() })
@@ -449,35 +395,4 @@ function sum(hub: { all(): Iterable<Tunnel> }, read: (tunnel: Tunnel) => number)
   let total = 0
   for (const tunnel of hub.all()) total += read(tunnel)
   return total
-}
-
-function perSecond(count: number, burstFactor: number) {
-  return { burst: count * burstFactor, count, periodMs: 1_000 }
-}
-
-function admissionRules(config: GatewayConfig) {
-  return {
-    maxTunnels: config.MAX_TUNNELS,
-    maxUnregistered: config.MAX_UNREGISTERED,
-    maxUnregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
-    perAddress: perSecond(config.CONNECTS_PER_ADDRESS_PER_SECOND, 5),
-    registrations: perSecond(config.REGISTRATIONS_PER_SECOND, 4),
-  }
-}
-
-function streamRules(config: GatewayConfig): Omit<StreamRules, 'maxInFlight'> {
-  return {
-    maxQueued: config.QUEUE_PER_TUNNEL,
-    queueTimeoutMs: config.QUEUE_TIMEOUT_MS,
-    firstByteTimeoutMs: config.FIRST_BYTE_TIMEOUT_MS,
-    idleTimeoutMs: config.IDLE_TIMEOUT_MS,
-    longIdleTimeoutMs: 86_400_000,
-    totalTimeoutMs: config.TOTAL_TIMEOUT_MS,
-    cancelGraceMs: 2_000,
-    maxBodyBytes: V1_LIMITS.defaultMaxResponseBody,
-    pauseBytes: 256 * 1_024,
-    resumeBytes: 64 * 1_024,
-    maxBufferedBytes: 2 * 1_048_576,
-    maxPauseMs: 15_000,
-  }
 }
