@@ -18,7 +18,7 @@ import { parseSelection } from './test/selection.ts'
 
 const FILE_TIMEOUT_MS = 5 * 60_000
 /** A cluster's start, images and rollouts are in one file's time. */
-const CLUSTER_TIMEOUT_MS = 12 * 60_000
+const CLUSTER_TIMEOUT_MS = 15 * 60_000
 
 function toolsFor(files: readonly TestFile[]): ToolName[] {
   const tools: ToolName[] = []
