@@ -7,6 +7,7 @@ import type { Harness } from '#src/testing/harness.ts'
 import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
 import type { Asked } from '#src/testing/raw-device-v2.ts'
 import { openFrame, served } from './testing/frames.ts'
+import { showInShell } from './testing/shell.ts'
 
 const PAGE = `<!doctype html><title>Boiler</title><link rel=stylesheet href=style.css>
 <script type=module>import { word } from './module.js'; said.module = word</script>
@@ -60,16 +61,7 @@ suite('a page in a sandboxed frame, in a browser', () => {
     const { src } = await openFrame(harness, id, person)
     const context = await browser.newContext()
     const shell = await context.newPage()
-    const allowed =
-      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
-    await shell.route('**/open/**', (route) =>
-      route.fulfill({
-        contentType: 'text/html',
-        body: `<iframe sandbox="${allowed}" src="${src}"></iframe>`,
-      }),
-    )
-    await shell.goto(`http://localhost:8080/open/${id}/`)
-    const frame = (await (await shell.waitForSelector('iframe')).contentFrame())!
+    const frame = await showInShell(shell, id, src)
     await frame.waitForFunction('Object.keys(window.said ?? {}).length === 6')
     assert.deepEqual(await frame.evaluate('window.said'), {
       module: 'loaded',

@@ -5,10 +5,9 @@ import type { TestBrowser } from '@wmoc/testkit/chromium'
 import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { openFrame, served } from './testing/frames.ts'
+import { showInShell } from './testing/shell.ts'
 import { PASSWORD, serveBasic, USER } from './testing/protected-device.ts'
 
-const SANDBOX =
-  'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
 const PAGE =
   '<!doctype html><title>Boiler</title><link rel=stylesheet href=a.css><h1>21.5</h1>' +
   '<form method=post action=save><button>Save</button></form><script>document.body.dataset.ran = "yes"</script>'
@@ -37,14 +36,7 @@ suite('pages of ours in the shell’s frame, in a browser', () => {
     shell.on('console', (message) => {
       if (message.type() === 'error') violations.push(message.text())
     })
-    await shell.route('**/open/**', (route) =>
-      route.fulfill({
-        contentType: 'text/html',
-        body: `<iframe sandbox="${SANDBOX}" src="${src}" style="width:100%;height:600px"></iframe>`,
-      }),
-    )
-    await shell.goto(`http://localhost:8080/open/${id}/`)
-    const frame = (await (await shell.waitForSelector('iframe')).contentFrame())!
+    const frame = await showInShell(shell, id, src)
     return { shell, frame, violations, close: () => context.close() }
   }
 

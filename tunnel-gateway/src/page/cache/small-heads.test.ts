@@ -4,6 +4,7 @@ import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser } from '@wmoc/testkit/chromium'
 import type { Frame, Page } from 'playwright-core'
 import { openFrame, served } from '#src/page/testing/frames.ts'
+import { showInShell } from '#src/page/testing/shell.ts'
 import { startHarness } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
@@ -137,16 +138,7 @@ suite('a device that holds request heads of 512 bytes, and a real browser', { ti
     const { src } = await openFrame(inFrame, id, person)
     const context = await browser.newContext()
     const shell = await context.newPage()
-    const allowed =
-      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
-    await shell.route('**/open/**', (route) =>
-      route.fulfill({
-        contentType: 'text/html',
-        body: `<iframe sandbox="${allowed}" src="${src}"></iframe>`,
-      }),
-    )
-    await shell.goto(`http://localhost:8080/open/${id}/`)
-    const frame = (await (await shell.waitForSelector('iframe')).contentFrame())!
+    const frame = await showInShell(shell, id, src)
     await use(frame, () => frame.goto(`http://localhost:8080${src}`))
     allFit(device.asked)
     await context.close()

@@ -5,6 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser } from '@wmoc/testkit/chromium'
 import { openFrame, served } from '#src/page/testing/frames.ts'
+import { showInShell } from '#src/page/testing/shell.ts'
 import { startHarness } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
@@ -82,16 +83,7 @@ suite('a rewritten page, in a browser', () => {
     const shell = await context.newPage()
     const complaints: string[] = []
     shell.on('console', (message) => complaints.push(message.text()))
-    const allowed =
-      'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
-    await shell.route('**/open/**', (route) =>
-      route.fulfill({
-        contentType: 'text/html',
-        body: `<iframe sandbox="${allowed}" src="${src}"></iframe>`,
-      }),
-    )
-    await shell.goto(`http://localhost:8080/open/${id}/`)
-    const frame = (await (await shell.waitForSelector('iframe', { timeout: 60_000 })).contentFrame())!
+    const frame = await showInShell(shell, id, src)
     await frame
       .waitForFunction(
         'Object.keys(window.said ?? {}).length === 5 && document.images[0].naturalWidth === 1',

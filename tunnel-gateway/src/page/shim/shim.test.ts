@@ -12,9 +12,8 @@ import type { BrowserContext, Frame, Page } from 'playwright-core'
 import { until } from '#src/testing/harness.ts'
 import type { PagePlace } from './addresses.ts'
 import { SHIM, SHIM_ADDRESS } from './script.ts'
+import { FRAME_SANDBOX } from '#src/user/frame-answer.ts'
 
-const SANDBOX =
-  'allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads'
 const FRAMED = '/c/1~cap'
 
 /** What a page does, and the request that comes of it. */
@@ -83,7 +82,7 @@ suite('the shim', () => {
       const script = `addEventListener('message', (event) => console.log(JSON.stringify(event.data)))`
       return void response
         .setHeader('content-type', 'text/html')
-        .end(`<script>${script}</script><iframe sandbox="${SANDBOX}" src="${FRAMED}/page"></iframe>`)
+        .end(`<script>${script}</script><iframe sandbox="${FRAME_SANDBOX}" src="${FRAMED}/page"></iframe>`)
     }
     if (url === '/strayed')
       return void response
@@ -99,7 +98,7 @@ suite('the shim', () => {
       )
     }
     response.setHeader('content-type', 'text/html')
-    if (prefix !== '') response.setHeader('content-security-policy', `sandbox ${SANDBOX}`)
+    if (prefix !== '') response.setHeader('content-security-policy', `sandbox ${FRAME_SANDBOX}`)
     const told = JSON.stringify(place(prefix, url.includes('other') ? '2' : '1'))
     response.end(
       `<!doctype html><script src="${prefix}${SHIM_ADDRESS}" data-page='${told}'></script><title>Page</title><body>`,
