@@ -137,7 +137,7 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
   everything: {
     path: '/',
     async walk(view) {
-      await view.waitForFunction(`document.body?.dataset.done === 'yes'`, null, { timeout: 180_000 })
+      await view.locator('body[data-done=yes]').waitFor({ timeout: 180_000 })
       const rows = await view.locator('#results tr').allInnerTexts()
       const failed = rows.filter((row) => !/\sok$/.test(row))
       assert.deepEqual(failed, [])

@@ -10,6 +10,7 @@ import type { GatewayHistory } from './support/gateway-history.ts'
 import {
   conditionOf,
   GATEWAY,
+  NAMESPACE,
   NEXT_VERSION,
   installPlatform,
   isSettled,
@@ -324,6 +325,8 @@ suite('the platform on a real cluster', () => {
       'database.external.existingSecret': RESTORED,
     })
     await assert.rejects(platform.kubectl('get', 'statefulset', 'wmoc-postgres'), /not found/)
+    // One that still leaves answers that its database is away.
+    await eventually(async () => (await leavingPods(platform)).length === 0, 'the old pods are gone', STEP_MS)
     const { accessToken, user } = await signIn(platform)
     assert.equal(user.id, owner.id)
     const client = createClient({ controllers }, { baseUrl: platform.api.url, getToken: () => accessToken })
@@ -334,15 +337,28 @@ suite('the platform on a real cluster', () => {
   })
 })
 
+interface Pods {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string; readonly deletionTimestamp?: string }
+    readonly status: {
+      readonly phase: string
+      readonly conditions?: readonly { readonly type: string; readonly status: string }[]
+    }
+  }[]
+}
+
+/** Pods of the platform that are told to end and have not yet, by name. */
+async function leavingPods({ cluster }: Installation): Promise<string[]> {
+  const { items } = await cluster.get<Pods>('pods', '-n', NAMESPACE)
+  return items
+    .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+    .map(({ metadata }) => metadata.name)
+}
+
 /** Pods that are neither done nor ready, by name. */
 async function podsNotReady({ cluster }: Installation): Promise<string[]> {
-  const { items } = await cluster.get<{
-    items: {
-      metadata: { name: string }
-      status: { phase: string; conditions?: { type: string; status: string }[] }
-    }[]
-  }>('pods', '-A')
-  const isReady = (conditions: { type: string; status: string }[] = []) =>
+  const { items } = await cluster.get<Pods>('pods', '-A')
+  const isReady = (conditions: Pods['items'][number]['status']['conditions'] = []) =>
     conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
   return items
     .filter(({ status }) => status.phase !== 'Succeeded' && !isReady(status.conditions))

@@ -53,7 +53,8 @@ suite('pages of ours in the shell’s frame, in a browser', () => {
     await frame.fill('input[name=password]', PASSWORD)
     await frame.check('input[name=remember]')
     await frame.click('button')
-    await frame.waitForFunction('document.body.innerText === "GET /"')
+    // By a locator: our own page lets nothing be evaluated in it, and it is there until the other comes.
+    await frame.getByText('GET /', { exact: true }).waitFor()
     await until(() => harness.controlPlane.credentials.has(`${person.userId} ${id}`))
     await close()
   })
