@@ -15,7 +15,6 @@ import type { CommandTaker } from './commands.ts'
 import type { Directory } from './directory.ts'
 import type { NoticeHandlers } from './notices.ts'
 
-const SWEEP_MS = 60_000
 /** Pages in frames expire by themselves. */
 const PAGES_MS = 5_000
 const BATCH = 500
@@ -33,6 +32,8 @@ export function createUpkeep(options: {
   claims: Claims
   commands: CommandTaker
   reporter: Reporter
+  /** How often everything is checked anew. */
+  sweepMs: number
   /** Whether a page in a frame may go on. */
   isGoodPage(page: Capability, needs: LiveEntry['needs']): Promise<boolean>
   /** It was closed for good on some shard. */
@@ -152,7 +153,7 @@ export function createUpkeep(options: {
     },
     start() {
       timers = [
-        setInterval(() => quietly(sweep()), SWEEP_MS).unref(),
+        setInterval(() => quietly(sweep()), options.sweepMs).unref(),
         setInterval(() => quietly(recheckPages()), PAGES_MS).unref(),
       ]
     },
