@@ -63,7 +63,6 @@ export function createFrame(options: FrameOptions): Frame {
       refused('ended')
       throw error
     })
-    const { sessionId } = principal
     const proxied: ProxyRequest = {
       request,
       response: answer,
@@ -79,8 +78,8 @@ export function createFrame(options: FrameOptions): Frame {
       port,
       deviceAuthorization: null,
       // Another shard may have kept some a moment ago.
-      cookie: await jars.latestHeader(sessionId, controllerId, target.path),
-      keepCookies: (values) => jars.keep(sessionId, controllerId, target.path, values),
+      cookie: await jars.latestHeader(principal, controllerId, target.path),
+      keepCookies: (values) => jars.keep(principal, controllerId, target.path, values),
       isNavigation: isNavigation(hints) && upgrade === null,
       extraHeaders: [],
     }

@@ -116,7 +116,6 @@ export function createUserListener(options: UserListenerOptions): UserListener {
   }
 
   function asApiClient(call: Call, { principal, record }: Admitted, path: string): void | Promise<void> {
-    const { sessionId } = principal
     const { controllerId } = record
     const go = (cookie: string) =>
       pass(call, {
@@ -129,11 +128,11 @@ export function createUserListener(options: UserListenerOptions): UserListener {
         port: null,
         deviceAuthorization: null,
         cookie,
-        keepCookies: (values) => jars.keep(sessionId, controllerId, path, values),
+        keepCookies: (values) => jars.keep(principal, controllerId, path, values),
         isNavigation: false,
         extraHeaders: [],
       })
-    const cookie = jars.cookieHeader(sessionId, controllerId, path)
+    const cookie = jars.cookieHeader(principal, controllerId, path)
     return typeof cookie === 'string' ? go(cookie) : cookie.then(go)
   }
 

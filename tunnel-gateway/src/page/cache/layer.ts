@@ -10,6 +10,7 @@ import type { Next, PageLayer } from '#src/page/layers.ts'
 import type { LiveRequests } from '#src/user/live.ts'
 import { headersOf } from '#src/user/outgoing.ts'
 import { announcedBody } from '#src/user/body.ts'
+import { holderOf } from '#src/user/principal.ts'
 import { sendError } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { headerOf, parseDirectives } from './core/directives.ts'
@@ -24,7 +25,7 @@ import type { Asking } from './landing.ts'
 import type { KeptAnswer, KeptPages } from './kept-pages.ts'
 import type { CacheMetrics, CacheResult } from './metrics.ts'
 import { PassingAnswer } from './passing.ts'
-import { addressOf, askingFor, EVERYBODY, fingerprint, matchesVary, placesOf, wantedOf } from './question.ts'
+import { addressOf, askingFor, companyOf, fingerprint, matchesVary, placesOf, wantedOf } from './question.ts'
 import { Reader } from './reader.ts'
 
 export interface CacheDeps {
@@ -151,11 +152,11 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
     how: 'shared' | 'alone' | 'background',
   ): void | Promise<void> {
     const { proxied } = reader
-    const { controllerId, pageCache } = proxied.record
+    const { controllerId } = proxied.record
     const requestHeaders = found === null ? headersOf(proxied) : askingFor(proxied, found.answer)
-    const isAnonymous = proxied.cookie === '' && proxied.request.headers.authorization === undefined
-    const isForAll = pageCache === 'public' && proxied.surface === 'own_origin' && isAnonymous
-    const holder = isForAll ? EVERYBODY : reader.principal.userId
+    // A 304 hands what is kept to all who wait.
+    const company = found === null || found.answer.isForAll ? companyOf(proxied) : null
+    const holder = company ?? holderOf(reader.principal)
     const key = `${controllerId} ${holder} ${fingerprint(proxied, requestHeaders)}`
     const present = how === 'alone' ? undefined : flights.get(key)
     if (present !== undefined && how === 'background') return
@@ -164,7 +165,7 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
       reader,
       found,
       kind: kindOfRequest(proxied),
-      isForAll,
+      isForAll: company !== null,
       isOutdated: false,
       plan: null,
     }
