@@ -57,7 +57,7 @@ const count = async (table: string) =>
   (await rows<{ n: number }>(under.kernel.db, `SELECT count(*)::int AS n FROM ${table}`, {}))[0]!.n
 const nameIn = async (user: PlainUser, id: string) => under.controllers.service.get(user.userId, id)
 
-suite('declared controllers', { timeout: 120_000 }, () => {
+suite('declared controllers', () => {
   before(async () => {
     under = await openControllers()
     owner = await under.buildUser({ tier: 'premium' })

@@ -111,7 +111,7 @@ const controllersIn = (frames: readonly SseFrame[]): string[] =>
     return event?.controllerId ? [event.controllerId] : []
   })
 
-suite('stream of events', { timeout: 120_000 }, () => {
+suite('stream of events', () => {
   before(async () => {
     kernel = await openKernel()
     await kernel.start({ work: false })

@@ -63,7 +63,7 @@ const list = async (user = owner) =>
   (await module.service.list(user.userId, { limit: 200 })).items.toReversed()
 const types = async (user = owner): Promise<string[]> => (await list(user)).map(({ type }) => type)
 
-suite('notifications', { timeout: 120_000 }, () => {
+suite('notifications', () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
@@ -273,7 +273,7 @@ suite('notifications', { timeout: 120_000 }, () => {
   })
 })
 
-suite('presence', { timeout: 120_000 }, () => {
+suite('presence', () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
@@ -362,7 +362,7 @@ suite('presence', { timeout: 120_000 }, () => {
   })
 })
 
-suite('delivery', { timeout: 120_000 }, () => {
+suite('delivery', () => {
   beforeEach(async () => {
     kernel = await openKernel()
     owner = await insertUser(kernel.db)
