@@ -11,7 +11,7 @@ import type { LiveRequests } from '#src/user/live.ts'
 import { headersOf } from '#src/user/outgoing.ts'
 import { announcedBody } from '#src/user/body.ts'
 import { holderOf } from '#src/user/principal.ts'
-import { sendError } from '#src/user/problem.ts'
+import { sendError, sendProblem } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { headerOf, parseDirectives } from './core/directives.ts'
 import { judge } from './core/freshness.ts'
@@ -114,7 +114,9 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
   }
 
   function read(proxied: ProxyRequest, next: Next): void | Promise<void> {
-    const { request, path, record } = proxied
+    const { request, response, path, record } = proxied
+    // The person left while it was found out who that is, and nothing would tell it any more.
+    if (response.destroyed) return
     const wanted = wantedOf(proxied)
     const isKeepable = !parseDirectives(wanted).has('no-store')
     const found = isKeepable ? find(proxied) : null
@@ -122,10 +124,14 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
     if (found !== null) {
       const verdict = judge(found.answer, wanted, deps.epochOf(record.controllerId), now())
       if (verdict !== 'ask') {
+        if (!live.enter(reader)) return sendProblem(response, 'rate_limited', { retryAfterMs: 1_000 })
+        response.once('close', () => live.left(reader))
         kept.use(found.place, found.answer)
         tell(record.controllerId, verdict === 'fresh' ? 'hit' : 'stale')
         reader.serve(found.answer, verdict === 'fresh' ? 'hit' : 'stale', now())
-        return verdict === 'fresh' ? undefined : ask(reader, next, found, 'background')
+        // The answer to a HEAD is no page that could be kept.
+        if (verdict === 'fresh' || request.method === 'HEAD') return
+        return ask(reader, next, found, 'background')
       }
     }
     const hasRange = headerOf(headersOf(proxied), 'range') !== null
