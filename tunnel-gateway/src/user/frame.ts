@@ -6,6 +6,7 @@
 import { appError } from '@wmoc/platform/errors'
 import { isNavigation, opensDocument } from '#src/core/access-rules.ts'
 import { HEADER_NAME, namesIn } from '#src/core/header-names.ts'
+import { keptPath } from '#src/core/request-path.ts'
 import type { Target } from '#src/core/request-path.ts'
 import type { Capabilities } from '#src/page/capability/capabilities.ts'
 import type { OwnPaths } from '#src/page/own-paths.ts'
@@ -114,9 +115,9 @@ export function createFrame(options: FrameOptions): Frame {
   }
 }
 
-/** Where the shell shows the same, as far as an address can say that. */
-function addressInShell({ kind, controllerId, port, path }: FrameTarget): string {
-  return `/c/${controllerId}${kind === 'device' && port === null ? path : '/'}`
+/** Where the shell shows the same. */
+function addressInShell(target: FrameTarget): string {
+  return `/c/${target.controllerId}${target.kind === 'device' ? keptPath(target) : '/'}`
 }
 
 function isPreflight({ request, upgrade }: Call): boolean {

@@ -50,6 +50,20 @@ const REQUESTS: readonly (readonly [script: string, request: string])[] = [
     `let s = document.createElement('style'); s.textContent = '@import "/t"'; document.head.append(s)`,
     'GET {}/t',
   ],
+  [`document.body.style.background = 'url(/w)'`, 'GET {}/w'],
+  [`document.documentElement.style.cssText = 'background: url("http://esp.local/x")'`, 'GET {}/x'],
+  [
+    `let p = document.createElement('p'); p.textContent = 'p'; p.style.setProperty('background', 'url(/y)'); document.documentElement.append(p)`,
+    'GET {}/y',
+  ],
+  [
+    `let s = document.createElement('style'); s.append('html::after { content: url(/z) }'); document.head.append(s)`,
+    'GET {}/z',
+  ],
+  [
+    `document.head.appendChild(document.createElement('style')).sheet.insertRule('html::before { content: url(/0) }')`,
+    'GET {}/0',
+  ],
   [`document.body.attachShadow({ mode: 'open' }).innerHTML = '<img src="/u">'`, 'GET {}/u'],
   [
     `document.body.insertAdjacentHTML('beforeend', '<iframe name=v></iframe>'); let f = document.createElement('form'); f.action = '/v'; f.target = 'v'; document.body.append(f); f.submit()`,
