@@ -262,6 +262,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     version: manifest.version,
     totals: createTotals(metrics),
     dependencies,
+    controlPlane,
     hub,
     connections,
     admission,

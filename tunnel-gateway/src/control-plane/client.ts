@@ -1,9 +1,11 @@
 /** Typed calls of the API's internal listener. Answers are parsed by the shared schemas; failures are AppErrors. */
-import { appError } from '@wmoc/platform/errors'
+import { AppError, appError } from '@wmoc/platform/errors'
 import type { Tracing } from '@wmoc/platform/tracing'
 import { CONTROL_PLANE, JWKS_PATH } from '@wmoc/protocol/control-plane'
 import type { ControlPlaneCall, ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import { Client, Pool } from 'undici'
+import { createRecentCalls } from './recent-calls.ts'
+import type { RecentCalls } from './recent-calls.ts'
 import { createRepeats } from './repeats.ts'
 
 export interface ControlPlane {
@@ -14,6 +16,8 @@ export interface ControlPlane {
   call<C extends ControlPlaneCall>(name: C, input: ControlPlaneInput<C>): Promise<ControlPlaneOutput<C>>
   /** The public keys of access tokens, as the JSON of RFC 7517. */
   jwks(): Promise<unknown>
+  /** How calls ended lately; one that the API refused with good reason was answered. */
+  recent: RecentCalls['read']
   close(): Promise<void>
 }
 
@@ -70,6 +74,7 @@ export function createControlPlane(options: {
     maxAttempts: MAX_ATTEMPTS,
     budget: BUDGET,
   })
+  const recent = createRecentCalls()
   const headers = { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' }
   const { tracing } = options
 
@@ -116,12 +121,26 @@ export function createControlPlane(options: {
     })
   }
 
+  async function counted<Answer>(work: Promise<Answer>): Promise<Answer> {
+    try {
+      const answer = await work
+      recent.ended(true)
+      return answer
+    } catch (error) {
+      recent.ended(error instanceof AppError && error.code === 'malformed')
+      throw error
+    }
+  }
+
+  async function call<C extends ControlPlaneCall>(name: C, input: ControlPlaneInput<C>) {
+    const answer = await request('POST', `/internal/${name}`, REPEATABLE.has(name), JSON.stringify(input))
+    return CONTROL_PLANE[name].output.parse(answer) as ControlPlaneOutput<C>
+  }
+
   return {
-    async call(name, input) {
-      const answer = await request('POST', `/internal/${name}`, REPEATABLE.has(name), JSON.stringify(input))
-      return CONTROL_PLANE[name].output.parse(answer) as ControlPlaneOutput<typeof name>
-    },
-    jwks: () => request('GET', JWKS_PATH, true),
+    call: (name, input) => counted(call(name, input)),
+    jwks: () => counted(request('GET', JWKS_PATH, true)),
+    recent: recent.read,
     async close() {
       await Promise.all([pool, ...extra].map((each) => each.destroy()))
     },
