@@ -144,7 +144,7 @@ export const en = {
     code: 'The code has 8 letters, like BCDF-GHJK.',
     controllerName: 'From 1 to 100 characters.',
     commandName: 'A letter first, then up to 63 letters, digits and _ . : -',
-    params: 'This is not JSON of at most 8 KiB.',
+    params: 'This is not JSON, or over 8 KiB.',
     tags: 'At most 20 tags of up to 40 letters, digits and . _ : -',
     metadata: 'At most 50 notes; names up to 60 characters, values up to 1,000.',
     channels: 'Enter both hours.',
