@@ -157,7 +157,11 @@ suite('declared controllers', () => {
     const { input, controllerId } = await enrolActive()
     assert.equal((await enrol({ ...input, suspended: true })).state, 'suspended')
     assert.equal(await stateOf(controllerId), 'suspended')
+    const isSuspended = async () =>
+      (await listAll(under, owner)).find(({ id }) => id === controllerId)?.isSuspended
+    assert.equal(await isSuspended(), true)
     assert.equal((await enrol(input)).state, 'offline')
+    assert.equal(await isSuspended(), false)
     assert.equal(await stateOf(controllerId), 'active')
     const waiting = declaration({ suspended: true })
     const { activation } = await enrol(waiting)
