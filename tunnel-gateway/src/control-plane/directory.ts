@@ -18,6 +18,8 @@ export interface Directory {
   put(record: ControllerRecord): void
   role(userId: string, controllerId: string): Promise<Role | null>
   isAlive(sessionId: string): Promise<boolean>
+  /** Asks again of sign-in sessions whatever is at hand. */
+  refreshSessions(sessionIds: Iterable<string>): Promise<void>
   /** Whether a shared link is still good. */
   isLinkAlive(linkId: string): Promise<boolean>
   /** What `isAlive`, `role` and `record` would say, as far as it is at hand and fresh; undefined: ask. */
@@ -125,6 +127,11 @@ export function createDirectory(controlPlane: ControlPlane, freshMs: number): Di
       return (await roles.get(`${userId} ${controllerId}`)).value
     },
     isAlive: (sessionId) => alive.get(sessionId),
+    async refreshSessions(sessionIds) {
+      await Promise.all(
+        Array.from(sessionIds, async (sessionId) => alive.put(sessionId, await sessions.ask(sessionId))),
+      )
+    },
     isLinkAlive: (linkId) => aliveLinks.get(linkId),
     atHand: {
       isAlive: (sessionId) => alive.peek(sessionId),
