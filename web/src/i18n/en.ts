@@ -58,6 +58,9 @@ export const en = {
     settings: 'Settings',
     tabs: 'Parts of this controller',
     toList: 'To all controllers',
+    suspendedTitle: 'This controller is suspended',
+    suspendedText:
+      'Whoever runs this server keeps it out; its data and its pairing stay. Ask them to end the suspension: it comes back by itself.',
     pendingTitle: 'This controller has not come yet',
     pendingText:
       'Its token waits to be used by a device. If it has run out, delete this entry and make a new one.',
@@ -259,7 +262,7 @@ export const en = {
     noAccount: 'New here?',
     register: 'Create an account',
   },
-  status: { online: 'Online', offline: 'Offline', pending: 'Pending' },
+  status: { online: 'Online', offline: 'Offline', pending: 'Pending', suspended: 'Suspended' },
   tab: {
     overview: 'Overview',
     controllers: 'Controllers',
