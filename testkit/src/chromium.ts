@@ -71,15 +71,16 @@ async function watchedContext(browser: Browser, options?: BrowserContextOptions)
  * Waits until an expression is true in whatever page is there. Asked from outside each time: a page whose policy forbids
  * `eval` throws at `waitForFunction`, and a page of ours may be there for a moment.
  */
-export function untilTrue(view: Page | Frame, expression: string): Promise<void> {
-  return until(async () => {
+export async function untilTrue(view: Page | Frame, expression: string): Promise<void> {
+  const isTrue = async () => {
     try {
       return Boolean(await view.evaluate(expression))
     } catch {
       // On its way to another page, or the expression is not of this one.
       return false
     }
-  }).catch(() => {
+  }
+  await until(isTrue, 120_000, 50).catch(() => {
     throw new Error(`never true at ${view.url()}: ${expression}`)
   })
 }
