@@ -3,6 +3,7 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { appError } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
+import { until } from '@wmoc/testkit/until'
 import type { DomainEvent } from '#src/kernel/domain-events.ts'
 import type { SseFrame } from '#src/kernel/module.ts'
 import { openKernel, type PlainKernel } from '#src/testing/plain-kernel.ts'
@@ -88,13 +89,6 @@ async function open(module: Module, user: PlainUser, options: Options = {}): Pro
       aborter.abort()
       await ended
     },
-  }
-}
-
-async function until(isDone: () => boolean): Promise<void> {
-  for (let left = 400; !isDone(); left -= 1) {
-    if (left === 0) throw new Error('waited too long')
-    await sleep(25)
   }
 }
 
