@@ -5,7 +5,7 @@ import { artefact } from '@wmoc/testkit/artefacts'
 import type { Cookie, Frame, Page } from 'playwright-core'
 import { deviceFrame, ONE_HOST } from './support/browser.ts'
 import { OVERREACHING } from './support/hostile-device.ts'
-import { answersTo, attackIn, framed, openHostileStage, outcomeOf } from './support/hostile-stage.ts'
+import { answersTo, attackIn, forged, framed, openHostileStage, outcomeOf } from './support/hostile-stage.ts'
 import type { HostileStage } from './support/hostile-stage.ts'
 import { eventually } from './support/stack.ts'
 
@@ -158,15 +158,8 @@ suite('a hostile device in the portal’s frame', () => {
     ]) {
       const url = `${stage.platform.url}${path}`
       const answers = await answersTo(shell, async () => {
-        await attack(
-          `await fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"x"}' })`,
-        )
-        await attack(`await fetch('${url}', { method: 'DELETE', credentials: 'include' })`)
-        await attack(`navigator.sendBeacon('${url}', new Blob(['{}'], { type: 'text/plain' }))`)
-        await attack(`
-          document.body.innerHTML = '<form method="post" enctype="text/plain" action="${url}"><input name="{&quot;a" value="b&quot;:1}"></form>'
-          document.querySelector('form').submit()
-          await new Promise((resolve) => setTimeout(resolve, 1000))`).catch(() => 'navigated')
+        for (const code of forged(url)) await attack(code).catch(() => 'navigated')
+        await shell.waitForTimeout(1_000)
       })
       for (const answer of answers.filter((one) => one.url() === url && one.request().method() !== 'OPTIONS'))
         assert.equal(answer.status(), 403, path)

