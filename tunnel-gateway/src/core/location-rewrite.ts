@@ -8,7 +8,8 @@ import type { PagePlace } from '#src/page/shim/addresses.ts'
 
 /** The reference as the user's browser may follow it; null where it leads somewhere that it must not. */
 export function rewriteReference(reference: string, place: PagePlace): string | null {
-  const text = reference.trim()
+  // Browsers take tabs out, wherever they are.
+  const text = reference.trim().replaceAll('\t', '')
   if (text === '') return text
   const absolute = /^(?:(https?):)?[/\\]{2}([^/\\?#]*)(.*)$/is.exec(text)
   if (absolute !== null) return rewriteAbsolute(text, absolute[2]!.toLowerCase(), absolute[3]!, place)
@@ -29,7 +30,7 @@ function rewriteAbsolute(text: string, authority: string, rest: string, place: P
   if (mapped !== null) return mapped
   // Of the page's own public address, and mapped already.
   if (hostAndPort === place.pageHost) return path
-  if (!isPrivateHost(host)) return at < 0 ? text : null
+  if (!isPrivateHost(host) && !isPrivateHost(readHost(text))) return at < 0 ? text : null
   // A device that told no address of its own can only mean itself; else the address is somebody else's.
   return place.hosts.length === 0
     ? (mapAddress(text, { ...place, hosts: [host] }) ?? pageBase(place) + path)
@@ -44,6 +45,12 @@ export function rewriteRefresh(value: string, place: PagePlace): string | null {
   if (target === undefined || target === '') return match[1]!
   const reference = rewriteReference(target, place)
   return reference === null ? null : `${match[1]!}; url=${reference}`
+}
+
+/** The host as browsers read it (URL Standard, section 3.5): without escapes, numbers as addresses; empty: none. */
+function readHost(address: string): string {
+  const text = Buffer.from(address, 'latin1').toString()
+  return withoutPort(URL.parse(text, 'http://none.invalid')?.hostname ?? '')
 }
 
 function withoutPort(host: string): string {

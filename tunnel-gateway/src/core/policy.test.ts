@@ -285,6 +285,25 @@ suite('the response policy', () => {
     }
   })
 
+  test('O10: nothing that a browser keeps for the whole host, or for its session there, gets through', () => {
+    const names = [
+      'Secure-Session-Registration',
+      'Sec-Session-Registration',
+      'Secure-Session-Challenge',
+      'Set-Login',
+      'Use-As-Dictionary',
+      'Accept-CH',
+      'Critical-CH',
+      'Attribution-Reporting-Register-Source',
+    ]
+    for (const surface of ['own_origin', 'frame', 'api'] as const) {
+      const given = Object.fromEntries(names.map((name) => [name, '?1']))
+      const built = buildResponseHead(200, given, { ...context, surface })
+      assert.ok(built.ok)
+      for (const name of names) assert.ok(!built.headers.includes(name), `${surface} ${name}`)
+    }
+  })
+
   test('a device cannot name away what protects the user', () => {
     const built = buildResponseHead(
       200,
@@ -318,7 +337,18 @@ suite('references of devices', () => {
       ['\\\\10.0.0.1\\x', null],
       ['javascript:alert(1)', null],
       ['data:text/html,x', null],
+      ['/\t/10.0.0.1/', null],
+      ['ht\ttp://10.0.0.1/', null],
+      ['java\tscript:alert(1)', null],
+      ['http://10.0.0%2e1/', null],
+      ['http://%31%30.0.0.1/', null],
+      ['http://10\xe3\x80\x820.0.1/', null],
+      ['http://router%2elocal/', null],
+      ['http://a b.example/', null],
       ['https://example.com/x', 'https://example.com/x'],
+      ['https://example.com:8443/a?b#c', 'https://example.com:8443/a?b#c'],
+      ['//example.com/x', '//example.com/x'],
+      ['https://b\xc3\xbccher.example/x', 'https://b\xc3\xbccher.example/x'],
     ]
     for (const [given, expected] of cases) assert.equal(rewriteReference(given, place), expected, given)
   })

@@ -58,6 +58,10 @@ const DROPPED: ReadonlySet<string> = new Set([
   'origin-agent-cluster',
   'expect-ct',
   'set-cookie2',
+  'set-login',
+  'use-as-dictionary',
+  'accept-ch',
+  'critical-ch',
   // Ours replace them.
   'x-content-type-options',
   'referrer-policy',
@@ -70,7 +74,16 @@ const DROPPED: ReadonlySet<string> = new Set([
   'x-lighttpd-send-file',
   'x-request-id',
 ])
-const DROPPED_PREFIXES = ['access-control-', 'x-accel-', 'x-wmoc-', 'proxy-']
+const DROPPED_PREFIXES = [
+  'access-control-',
+  'x-accel-',
+  'x-wmoc-',
+  'proxy-',
+  // A session of the browser with the host (Device Bound Session Credentials), under both of its names.
+  'secure-session-',
+  'sec-session-',
+  'attribution-reporting-',
+]
 
 /** Checks and rewrites the head of a device's response. `status` and `headers` are whatever its JSON held. */
 export function buildResponseHead(

@@ -21,12 +21,17 @@ export const OWN_PAGE = ['X-WMOC-Page', 'own'] as const
 export const AWAY = ['X-WMOC-Away', 'device'] as const
 
 export function isAway(headers: readonly string[]): boolean {
-  return headers.includes(AWAY[0])
+  return hasName(headers, AWAY[0])
 }
 
 /** Whether a head (name after value) is of an answer of ours. */
 export function isOwnPage(headers: readonly string[]): boolean {
-  for (let at = 0; at < headers.length; at += 2) if (headers[at] === OWN_PAGE[0]) return true
+  return hasName(headers, OWN_PAGE[0])
+}
+
+/** Values are a device's to choose. */
+function hasName(headers: readonly string[], name: string): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true
   return false
 }
 

@@ -53,6 +53,12 @@ const LIES: readonly Lie[] = [
     becomes: 'bad',
   },
   {
+    name: 'that it is away',
+    headers: { ...HTML, 'X-Is': 'X-WMOC-Away' },
+    body: '<p>here',
+    becomes: 'framed',
+  },
+  {
     name: 'T2: more than it told',
     headers: { ...HTML, 'Content-Length': '3' },
     body: '<p>more than three',
