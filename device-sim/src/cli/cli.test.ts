@@ -38,8 +38,8 @@ suite('options', () => {
 
   test('are refused with the reason', () => {
     const reasons: [string[], RegExp][] = [
-      [['--url', 'http://x'], /--url/],
-      [['--upstream', 'ftp://x'], /--upstream/],
+      [['--url', 'http://x'], /--url: must begin with ws:/],
+      [['--upstream', 'ftp://x'], /--upstream: must begin with http:/],
       [['--fleet', '0'], /--fleet/],
       [['--faults', 'slow,loud'], /--faults/],
       [['--mac', 'hello'], /--mac: must look like/],

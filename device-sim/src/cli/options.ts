@@ -64,14 +64,16 @@ function listOf<Name extends string>(names: readonly Name[], nothing?: string) {
 
 const Options = z
   .strictObject({
-    url: z.url({ protocol: /^wss?$/ }).default('ws://localhost:8080/tunnel'),
+    url: z
+      .url({ protocol: /^wss?$/, error: 'must begin with ws:// or wss://' })
+      .default('ws://localhost:8080/tunnel'),
     protocol: z.enum(protocols).default('auto'),
     profile: z.enum(profiles).optional(),
     features: listOf(DEVICE_FEATURES, 'none').optional(),
     token: z.string().min(1).max(256).optional(),
     code: z.boolean().default(false),
     state: z.string().min(1).optional(),
-    upstream: z.url({ protocol: /^http$/ }).optional(),
+    upstream: z.url({ protocol: /^http$/, error: 'must begin with http://' }).optional(),
     'allow-port': ports.default([]),
     ports: z
       .string()

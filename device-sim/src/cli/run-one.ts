@@ -67,7 +67,9 @@ function show(simulator: Simulator, screen: Screen, state: string | undefined): 
   events.on('command', (command) => screen.line('command', command))
   events.on('fault', ({ message }) => screen.line('fault', { message }))
   events.on('left', ({ code }) => screen.line('left the old tunnel', { code }))
-  events.on('closed', ({ code, reason, retryInMs }) => screen.line('closed', { code, reason, retryInMs }))
+  events.on('closed', ({ code, reason, retryInMs }) =>
+    screen.line('closed', { code, reason: reason || (code === 1006 ? 'no connection' : ''), retryInMs }),
+  )
 }
 
 function ended({ events }: Simulator, signal: AbortSignal): Promise<'revoked' | 'asked'> {
