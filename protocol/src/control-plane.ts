@@ -420,6 +420,8 @@ export const GatewayNotice = z.discriminatedUnion('type', [
   z.object({ type: z.literal('page_link_ended'), linkIds: z.array(z.uuid()).max(500) }),
   /** From a shard to the others: this page was closed for good. `page` is the id inside its capability. */
   z.object({ type: z.literal('page_revoked'), controllerId: z.uuid(), page: z.string().max(64) }),
+  /** From a shard to the others: something was changed at the device, so that what is kept of its page may be old. */
+  z.object({ type: z.literal('page_changed'), controllerId: z.uuid() }),
   /** From the API or a shard: a person's sign-in to a device's page was made or forgotten. */
   z.object({ type: z.literal('page_credentials_changed'), ...CredentialOwner }),
   z.object({ type: z.literal('commands_queued'), controllerId: z.uuid() }),

@@ -253,6 +253,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     sweepMs: config.ACCESS_SWEEP_MS,
     pageRevoked: people.frames.pageRevoked,
     isGoodPage: people.frames.isGoodPage,
+    pageChanged: people.parts.pageChanged,
     signInsChanged: people.parts.signInsChanged,
     accessChanged: people.parts.accessChanged,
     log,

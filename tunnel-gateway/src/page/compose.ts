@@ -40,6 +40,10 @@ export interface PageParts {
   readonly ownPaths: OwnPaths
   /** The one that programs meet too. */
   readonly vault: Vault
+  /** Of programs, beside the layers: what they change is noticed. */
+  readonly changes: PageLayer
+  /** Something was changed at the device, from any shard. */
+  pageChanged(controllerId: string): void
   /** A person's sign-in to a device's page was made or forgotten. */
   signInsChanged(userId: string, controllerId: string): void
   /** Whose access, to what; null: anybody's, anything. */
@@ -57,6 +61,8 @@ export function composePages(deps: PageDeps): PageParts {
     layers: [cache.compress, rewrite, offline.layer, cache.cache, vault.layer],
     ownPaths: new Map<string, OwnPath>([vault.ownPath, offline.ownPath, ...createShimPaths(deps.jars)]),
     vault: vault.layer,
+    changes: cache.changes,
+    pageChanged: cache.pageChanged,
     signInsChanged(userId, controllerId) {
       vault.signIns.changed(userId, controllerId)
       cache.signInsChanged(userId, controllerId)

@@ -56,8 +56,9 @@ const CHALLENGE = ['WWW-Authenticate', 'Bearer'] as const
 
 export function createUserListener(options: UserListenerOptions): UserListener {
   const { gatekeeper, pages, proxy, directory, tracing } = options
-  const { layers, ownPaths, vault } = options.parts
+  const { layers, ownPaths, vault, changes } = options.parts
   const toDevice = (proxied: ProxyRequest) => proxy.handle(proxied)
+  const ofProgram = (proxied: ProxyRequest) => changes.handle(proxied, toDevice)
   const toPage = throughLayers(layers, toDevice)
   const { portalOrigin, scheme, jars } = options
   const { capabilities, endpoints } = options.frames
@@ -178,7 +179,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
   }
 
   function pass({ upgrade, response }: Call, proxied: ProxyRequest): void | Promise<void> {
-    if (upgrade === null) return proxied.surface === 'api' ? vault.handle(proxied, toDevice) : toPage(proxied)
+    if (upgrade === null)
+      return proxied.surface === 'api' ? vault.handle(proxied, ofProgram) : toPage(proxied)
     const open = (signed: ProxyRequest) => proxy.upgrade({ ...signed, response, ...upgrade })
     const signed = vault.authorise(proxied)
     return signed instanceof Promise ? signed.then(open) : open(signed)

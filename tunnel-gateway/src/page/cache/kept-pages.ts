@@ -39,6 +39,8 @@ export interface KeptPages {
   drop(place: Place, answer: KeptAnswer): void
   /** Forgets an address for all holders. */
   forgetAddress(controllerId: string, address: string): void
+  /** Of a device where something was changed: all that does not name its content is asked for anew before it is shown. */
+  outdate(controllerId: string): void
   /** Null: everybody, of every controller. */
   forgetHolder(holder: string | null, controllerId: string | null): void
   /** Forgets what came before a registration of the device. */
@@ -51,7 +53,7 @@ export interface KeptPages {
 
 interface Slot {
   readonly place: Place
-  readonly answer: KeptAnswer
+  answer: KeptAnswer
   readonly bytes: number
 }
 
@@ -126,6 +128,13 @@ export function createKeptPages(limits: { bytes: number; bytesPerController: num
     },
     forgetAddress: (controllerId, address) =>
       removeWhere(controllerId, ({ place }) => place.address === address),
+    outdate(controllerId) {
+      for (const slot of controllers.get(controllerId)?.slots ?? []) {
+        const { answer } = slot
+        if (!answer.isImmutable && answer.freshMs > 0)
+          slot.answer = { ...answer, freshMs: 0, staleWhileAskingMs: 0 }
+      }
+    },
     forgetHolder(holder, controllerId) {
       for (const id of controllerId === null ? [...controllers.keys()] : [controllerId])
         removeWhere(id, ({ place }) => holder === null || place.holder === holder)

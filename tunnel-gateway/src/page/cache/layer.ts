@@ -39,9 +39,18 @@ export interface CacheDeps {
   readonly objectBytes: number
   readonly flightBytes: number
   now(): number
+  /** Tells all shards that something was changed at the device. */
+  announce(controllerId: string): void
 }
 
-export function createCacheLayer(deps: CacheDeps): PageLayer {
+export interface CacheLayer extends PageLayer {
+  /** What a program asks goes by; what it changes at the device is noticed. */
+  notice(proxied: ProxyRequest, next: Next): void | Promise<void>
+  /** Some shard says that something was changed at the device. */
+  changed(controllerId: string): void
+}
+
+export function createCacheLayer(deps: CacheDeps): CacheLayer {
   const { kept, live, figures, metrics, now } = deps
   const budget = createByteBudget(deps.flightBytes)
   const flights = new Map<string, Flight>()
@@ -93,17 +102,40 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
   /** What is under way may be older than the change, and what is kept at its address is (RFC 9111 section 4.4). */
   function change(proxied: ProxyRequest, next: Next): void | Promise<void> {
     const { controllerId } = proxied.record
-    const outdate = () =>
-      seal(controllerId, (asking) => {
-        asking.isOutdated = true
-        return true
-      })
-    outdate()
+    outdate(controllerId)
     return pass(proxied, next, (status) => {
-      outdate()
+      hasChanged(controllerId, status)
       if (status >= 400) return
       for (const surface of ['own_origin', 'frame'] as const)
         kept.forgetAddress(controllerId, addressOf({ ...proxied, surface }))
+    })
+  }
+
+  function notice(proxied: ProxyRequest, next: Next): void | Promise<void> {
+    const { controllerId, pageCache } = proxied.record
+    if (pageCache === 'off' || isReading(proxied.request.method!)) return next(proxied)
+    outdate(controllerId)
+    const response = new PassingAnswer(
+      proxied.response,
+      () => undefined,
+      (status) => hasChanged(controllerId, status),
+    )
+    return next({ ...proxied, response, watcher: watchedBy(response, proxied) })
+  }
+
+  /** The device did, or refused, what changes something there. */
+  function hasChanged(controllerId: string, status: number): void {
+    outdate(controllerId)
+    if (status >= 400) return
+    kept.outdate(controllerId)
+    deps.announce(controllerId)
+  }
+
+  /** What is under way may be older than a change. */
+  function outdate(controllerId: string): void {
+    seal(controllerId, (asking) => {
+      asking.isOutdated = true
+      return true
     })
   }
 
@@ -246,7 +278,14 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
     }
   }
 
-  return { handle }
+  return {
+    handle,
+    notice,
+    changed(controllerId) {
+      outdate(controllerId)
+      kept.outdate(controllerId)
+    },
+  }
 }
 
 function kindOfRequest(proxied: ProxyRequest): RequestKind {
