@@ -9,6 +9,22 @@ import { parseClientMessage, serialise } from '@wmoc/protocol/v1-codec'
 export const CONTROLLER_ID = '0198f6a0-7b1c-7d3e-9a44-2f5d8c1b6e70'
 export const SECRET = 'a-secret-of-thirty-two-characters'
 
+/** What a registered device is told in both dialects. */
+export const REGISTERED = {
+  controllerId: CONTROLLER_ID,
+  status: 'active' as const,
+  epoch: 1,
+  heartbeatSec: 25,
+  serverTimeMs: 1_795_000_000_000,
+  limits: {
+    maxMessageBytes: V1_LIMITS.maxMessageBytes,
+    maxStreams: 8,
+    maxRequestBody: 1_048_576,
+    maxResponseBody: 65_536,
+    maxItemsPerBatch: 500,
+  },
+}
+
 export type Message<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
 
 export type Peer = {
@@ -128,19 +144,8 @@ function createPeer(socket: WebSocket, query: string): Peer {
     register: (credentials) =>
       send({
         type: 'registered',
-        controllerId: CONTROLLER_ID,
-        status: 'active',
         credentials,
-        epoch: 1,
-        heartbeatSec: 25,
-        serverTimeMs: 1_795_000_000_000,
-        limits: {
-          maxMessageBytes: V1_LIMITS.maxMessageBytes,
-          maxStreams: 8,
-          maxRequestBody: 1_048_576,
-          maxResponseBody: 65_536,
-          maxItemsPerBatch: 500,
-        },
+        ...REGISTERED,
       }),
   }
 }

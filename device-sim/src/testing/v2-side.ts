@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { V1_LIMITS, type CommandResult, type Log, type Metrics } from '@wmoc/protocol/messages'
+import type { CommandResult, Log, Metrics } from '@wmoc/protocol/messages'
 import {
   controlMessage,
   encodeControl,
@@ -14,7 +14,7 @@ import { decodeFrames } from '@wmoc/protocol/v2/frame-codec'
 import type { FrameType } from '@wmoc/protocol/v2/frames'
 import type { Hello } from '@wmoc/protocol/v2/handshake'
 import type { HeaderList, Mux, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
-import { CONTROLLER_ID } from './server-side.ts'
+import { REGISTERED } from './server-side.ts'
 
 export const SESSION = 'a-session-of-this-test'
 const WINDOW = { stream: 65_536, connection: 1_048_576 }
@@ -161,7 +161,9 @@ function createPeer(socket: WebSocket, hello: Hello): V2Peer {
       socket.send(
         controlMessage({
           type: 'welcome',
-          ...WELCOME,
+          ...REGISTERED,
+          rx_window: WINDOW.stream,
+          rx_budget: WINDOW.connection,
           ...(wants ? { session: SESSION } : {}),
           ...(resumed ? { resumed: { seq: resumed.mux.lastSeq } } : {}),
           ...extra,
@@ -243,21 +245,4 @@ function newMux(hello: Hello, first: Wiring): Mux {
   })
   wiringOf.set(mux, wiring)
   return mux
-}
-
-const WELCOME = {
-  controllerId: CONTROLLER_ID,
-  status: 'active' as const,
-  epoch: 1,
-  heartbeatSec: 25,
-  serverTimeMs: 1_795_000_000_000,
-  limits: {
-    maxMessageBytes: V1_LIMITS.maxMessageBytes,
-    maxStreams: 8,
-    maxRequestBody: 1_048_576,
-    maxResponseBody: 65_536,
-    maxItemsPerBatch: 500,
-  },
-  rx_window: WINDOW.stream,
-  rx_budget: WINDOW.connection,
 }
