@@ -309,6 +309,23 @@ suite('a page in the frame of the portal’s shell', () => {
     })
   }
 
+  test('a person opens so many pages a minute and no more: the store keeps note of each', async () => {
+    const { id, person } = await served(harness)
+    const other = await served(harness)
+    const open = () =>
+      harness.ask({
+        path: `/c/${id}/_wmoc/page`,
+        method: 'POST',
+        headers: { ...SHELL, authorization: `Bearer ${person.accessToken}` },
+        body: '{}',
+      })
+    const answers = await Promise.all(Array.from({ length: 150 }, open))
+    const refused = answers.find(({ status }) => status === 429)
+    assert.ok(Number(refused?.headers['retry-after']) > 0)
+    other.device.serve(() => ({ body: 'fine' }))
+    assert.equal((await ask(await openFrame(harness, other.id, other.person))).status, 200)
+  })
+
   const openAsGuest = (id: string, link: string, address?: string) => openByLink(harness, id, link, address)
 
   suite('for a guest', () => {

@@ -73,12 +73,15 @@ export type OpenedKind = 'own_origin' | 'frame' | 'guest'
 
 const MAX_BODY_BYTES = 2_048
 const BODY_MS = 10_000
+/** Of one person: whoever comes back to a browser full of pages opens them all. */
+const OPENINGS = { burst: 100, count: 100, periodMs: 60_000 }
 /** Of one address, or one network of IPv6: enough for an office of guests, nothing for somebody who guesses. */
 const GUESSES = { burst: 20, count: 20, periodMs: 60_000 }
 
 export function createPageEndpoints(options: PageEndpointsOptions): PageEndpoints {
   const { capabilities, gatekeeper, directory } = options
   const guesses = createBuckets(50_000)
+  const openings = createBuckets(50_000)
   const renewAfterMs = Math.ceil(options.ttlMs / 3)
 
   async function open(
@@ -93,6 +96,9 @@ export function createPageEndpoints(options: PageEndpointsOptions): PageEndpoint
       options.opened('own_origin')
       return { kind: 'own_origin', url: `${options.portalOrigin}/c/${controllerId}/` }
     }
+    // Each may be renewed and closed, of which the store keeps note for hours.
+    const retryAfterMs = openings.take(principal.userId, OPENINGS, performance.now())
+    if (retryAfterMs > 0) throw appError('rate_limited', { retryAfterMs })
     const role = await directory.role(principal.userId, controllerId)
     return frame(capabilities.open(principal, record, role === 'viewer' ? 'view' : 'use'), 'frame')
   }

@@ -8,7 +8,7 @@ import { sendProblem } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import type { Challenge } from './challenge.ts'
 import { sendSignInForm } from './form.ts'
-import type { FormReason } from './form.ts'
+import type { FormReason, SignInForm } from './form.ts'
 
 export const SIGN_IN_PATH = '/_wmoc/sign-in'
 
@@ -30,8 +30,10 @@ type Asked = Pick<Question, 'path' | 'port' | 'scheme' | 'realm'>
 export interface Forms {
   /** A form for a person who opens a page, a problem for everything else. */
   ask(proxied: ProxyRequest, challenge: Challenge, reason: FormReason): Promise<void>
-  /** The form once more. */
-  show(proxied: ProxyRequest, asked: Asked, reason: FormReason, retryAfterMs?: number): Promise<void>
+  /** A new form. */
+  show(proxied: ProxyRequest, asked: Asked, reason: FormReason): Promise<void>
+  /** The form with the token once more, for later. */
+  showAgain(proxied: ProxyRequest, token: string, retryAfterMs: number): void
   /** What this person was asked by the form with the token, once; null: nothing that we know. */
   take(proxied: ProxyRequest, token: string): Promise<Question | null>
   /** A path of the device as an address for the browser, with scheme and host: no path can name another host. */
@@ -44,13 +46,24 @@ export function createForms(deps: { store: Store; scheme: 'http' | 'https'; aske
   const { store } = deps
   const originOf = ({ host }: ProxyRequest) => `${deps.scheme}://${host}`
 
-  async function show(
+  function send(
     proxied: ProxyRequest,
-    asked: Asked,
-    reason: FormReason,
-    retryAfterMs?: number,
-  ): Promise<void> {
+    given: Pick<SignInForm, 'reason' | 'realm' | 'token' | 'retryAfterMs'>,
+  ): void {
     const { record, request, response, prefix, surface, principal } = proxied
+    sendSignInForm(response, {
+      ...given,
+      device: record.name,
+      action: `${prefix}${SIGN_IN_PATH}`,
+      origin: originOf(proxied),
+      acceptLanguage: request.headers['accept-language'],
+      mayRemember: principal.linkId === undefined,
+      hasOwnOrigin: surface === 'own_origin',
+    })
+  }
+
+  async function show(proxied: ProxyRequest, asked: Asked, reason: FormReason): Promise<void> {
+    const { record } = proxied
     const token = randomToken(32)
     const question: Question = { ...asked, ...whoseOf(proxied), controllerId: record.controllerId }
     await store
@@ -58,18 +71,7 @@ export function createForms(deps: { store: Store; scheme: 'http' | 'https'; aske
       .catch((cause: unknown) => {
         throw appError('dependency_unavailable', { retryAfterMs: 2_000, cause })
       })
-    sendSignInForm(response, {
-      reason,
-      device: record.name,
-      realm: asked.realm,
-      token,
-      action: `${prefix}${SIGN_IN_PATH}`,
-      origin: originOf(proxied),
-      acceptLanguage: request.headers['accept-language'],
-      mayRemember: principal.linkId === undefined,
-      hasOwnOrigin: surface === 'own_origin',
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    })
+    send(proxied, { reason, realm: asked.realm, token })
   }
 
   return {
@@ -81,6 +83,8 @@ export function createForms(deps: { store: Store; scheme: 'http' | 'https'; aske
       await show(proxied, { path, port, scheme, realm }, reason)
     },
     show,
+    showAgain: (proxied, token, retryAfterMs) =>
+      send(proxied, { reason: 'limited', realm: '', token, retryAfterMs }),
     async take(proxied, token) {
       const text = await store.take(keyOf(token)).catch((cause: unknown) => {
         throw appError('dependency_unavailable', { retryAfterMs: 2_000, cause })

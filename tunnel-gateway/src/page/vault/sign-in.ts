@@ -37,20 +37,19 @@ export function createSignInPath(deps: {
 
   async function signIn(proxied: ProxyRequest): Promise<void> {
     const form = await readForm(proxied)
-    const question = await forms.take(proxied, form.token)
-    if (question === null) {
-      const asked = { path: '/', port: null, scheme: 'basic', realm: '' } as const
-      return forms.show(proxied, asked, 'outdated')
-    }
     const { principal, record } = proxied
     const key = `wmoc:limit:vault:${principal.userId}:${record.controllerId}`
     const { allowed, retryAfterMs } = await store.limit(key, SIGN_IN_LIMIT).catch((cause: unknown) => {
       throw appError('dependency_unavailable', { retryAfterMs: 2_000, cause })
     })
+    // Before anything is kept for the next form: whoever posts on and on would fill the store.
     if (!allowed) {
       deps.limited()
-      return forms.show(proxied, question, 'limited', retryAfterMs)
+      return forms.showAgain(proxied, form.token, retryAfterMs)
     }
+    const question = await forms.take(proxied, form.token)
+    if (question === null)
+      return forms.show(proxied, { path: '/', port: null, scheme: 'basic', realm: '' }, 'outdated')
     const { path, port, scheme, realm } = question
     const { username, password, remember } = form
     await signIns.try(
