@@ -29,7 +29,9 @@ export async function controllerIdOf({ client, namespace }: Session, given: stri
   }
   const id = found.status?.controllerId
   if (id === undefined)
-    throw new UsageError(`${found.metadata.name} has no id yet: its device has not registered`)
+    throw new UsageError(
+      `${found.metadata.name} has no id yet: its device has not registered; see kubectl describe wctl ${found.metadata.name}`,
+    )
   return id
 }
 

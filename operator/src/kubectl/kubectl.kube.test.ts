@@ -200,7 +200,33 @@ test('status: a line a gateway, and what is not as it should be', async () => {
   assert.equal(code, 0)
   assert.match(out, /^gw +2 +2 .* All shards are up to date\.$/m)
   assert.match(out, /Available=False ShardsMissing: one shard is away/)
-  assert.doesNotMatch(out, /Progressing/)
+  assert.doesNotMatch(out, /Progressing|Stalled|Ready=/)
+})
+
+test('status: what somebody asked for and may have forgotten', async () => {
+  await plugin('rollout', 'pause')
+  assert.match((await plugin('status')).out, /a rollout waits for: kubectl wmoc rollout resume -g gw/)
+  await plugin('rollout', 'resume')
+  assert.doesNotMatch((await plugin('status')).out, /rollout resume/)
+})
+
+test('a gateway that nobody has looked at yet: what is missing, not two commands that name each other', async () => {
+  await server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'fresh' } })
+  await server.apply({
+    apiVersion: TunnelGateways.apiVersion,
+    kind: 'TunnelGateway',
+    metadata: { name: 'new', namespace: 'fresh' },
+    spec: {
+      image: { repository: 'example.org/gateway', tag: '1' },
+      redis: { secretKeyRef: { name: 'redis' } },
+    },
+  })
+  assert.match((await plugin('status', '-n', 'fresh')).out, /has not looked at it yet/)
+  assert.match((await plugin('shards', '-n', 'fresh')).out, /no shard has a pod/)
+  for (const word of ['abort', 'undo'])
+    assert.match((await plugin('rollout', word, '-n', 'fresh')).err, /has not looked at it yet/)
+  await server.kubectl('delete', 'namespace', 'fresh', '--wait=false')
+  await server.kubectl('delete', 'tgw', 'new', '-n', 'fresh', '--ignore-not-found')
 })
 
 test('shards: what each says of itself', async () => {
@@ -290,6 +316,7 @@ test('rollout: says to the operator what is wanted, and refuses what makes no se
   assert.match((await plugin('rollout', 'abort')).err, /went back already/)
   assert.equal((await plugin('rollout', 'restart')).code, 0)
   assert.ok((await spec()).metadata.annotations?.[ASKED.restartedAt])
+  assert.match((await plugin('rollout', 'status')).err, /kubectl wmoc status/)
   assert.match((await plugin('rollout', 'sideways')).err, /use one of pause, resume, abort, undo, restart/)
   await setProgressing('False', 'Complete')
 })
@@ -359,9 +386,13 @@ test('what is wrong is said in a line', async () => {
     [['unknown'], /there is no command "unknown"/, 2],
     [['status', '-o', 'yaml'], /use -o table or -o json/, 2],
     [['status', '--wrong'], /--wrong/, 2],
-    [['status', '-n', 'nowhere'], /no TunnelGateway in the namespace nowhere/, 2],
-    [['shards', '-g', 'other'], /no TunnelGateway "other"/, 2],
-    [['drain'], /takes one pod/, 2],
+    [
+      ['status', '-n', 'nowhere'],
+      /no TunnelGateway in the namespace nowhere; there is one in default: say so by -n/,
+      2,
+    ],
+    [['shards', '-g', 'other'], /no TunnelGateway "other" in the namespace default; there is gw$/m, 2],
+    [['drain'], /takes one pod: kubectl wmoc drain POD/, 2],
     [['drain', 'gw-7'], /no pod "gw-7"/, 2],
     [['where', 'nobody'], /no object Controller "nobody"/, 2],
     [['drain', 'gw-0', '--timeout', 'soon'], /--timeout must be like/, 2],

@@ -100,7 +100,8 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   } catch (error) {
-    throw new UsageError(`${(error as Error).message}; see kubectl wmoc --help`)
+    const [words] = (error as Error).message.split('. ')
+    throw new UsageError(`${words}; see kubectl wmoc --help`)
   }
 }
 
@@ -110,11 +111,12 @@ function timeOf(text: string, option: string): number {
   return Number(count) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h']
 }
 
-/** The one argument of a command. @param what As the message calls it. */
-export function onlyArgument(options: Options, what: string): string {
+/** The one argument of a command. @param what As the message calls it. @param form As one writes it. */
+export function onlyArgument(options: Options, what: string, form = what.toUpperCase()): string {
   const [first, ...more] = options.args
   if (first === undefined || more.length > 0) {
-    throw new UsageError(`kubectl wmoc ${options.command} takes one ${what}`)
+    const example = `kubectl wmoc ${options.command} ${form}`
+    throw new UsageError(`kubectl wmoc ${options.command} takes one ${what}: ${example}`)
   }
   return first
 }

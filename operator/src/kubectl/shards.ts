@@ -12,7 +12,8 @@ import type { Session } from './session.ts'
 export type Gateway = Stored<{ spec: TunnelGatewaySpec; status?: TunnelGatewayStatus }>
 
 /** Those of the namespace, or the one that is meant. */
-export async function listGateways({ client, namespace, options }: Session): Promise<readonly Gateway[]> {
+export async function listGateways(session: Session): Promise<readonly Gateway[]> {
+  const { client, namespace, options } = session
   const scope = options.areAllNamespaces ? {} : { namespace }
   const { items } = await client.list(TunnelGateways, scope).catch((error: unknown) => {
     if (!isKubeError(error, 'NotFound')) throw error
@@ -22,9 +23,22 @@ export async function listGateways({ client, namespace, options }: Session): Pro
   const found = gateway === undefined ? items : items.filter(({ metadata }) => metadata.name === gateway)
   if (found.length === 0) {
     const where = options.areAllNamespaces ? 'in this cluster' : `in the namespace ${namespace}`
-    throw new UsageError(`there is no TunnelGateway ${gateway === undefined ? '' : `"${gateway}" `}${where}`)
+    const what = `there is no TunnelGateway ${gateway === undefined ? '' : `"${gateway}" `}${where}`
+    throw new UsageError(`${what}; ${await whereElse(session, items)}`)
   }
   return found.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+}
+
+/** What to do about it. @param here The gateways that there are, though not the one that is meant. */
+async function whereElse({ client, options }: Session, here: readonly Gateway[]): Promise<string> {
+  if (here.length > 0) return `there is ${here.map(({ metadata }) => metadata.name).join(', ')}`
+  if (options.areAllNamespaces) return 'install the chart wmoc'
+  // Not everybody may look there.
+  const { items } = await client.list(TunnelGateways, {}).catch(() => ({ items: [] }))
+  const places = [...new Set(items.map(({ metadata }) => metadata.namespace))]
+  return places.length === 0
+    ? 'name another by -n, or install the chart wmoc'
+    : `there is one in ${places.join(', ')}: say so by -n`
 }
 
 /** The one that is meant. */
@@ -46,7 +60,10 @@ export async function podsOf({ client }: Session, gateway: Gateway): Promise<rea
 /** The pod of a shard by its name; refuses every other pod. */
 export async function shardPod({ client, namespace }: Session, name: string): Promise<Stored<Pod>> {
   const pod = await client.get(Pods, { namespace, name })
-  if (pod === null) throw new UsageError(`there is no pod "${name}" in the namespace ${namespace}`)
+  if (pod === null)
+    throw new UsageError(
+      `there is no pod "${name}" in the namespace ${namespace}; see kubectl wmoc shards -A`,
+    )
   if (pod.metadata.labels?.['app.kubernetes.io/name'] !== APP) {
     throw new UsageError(`${name} is no shard of a gateway; see kubectl wmoc shards`)
   }

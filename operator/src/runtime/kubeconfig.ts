@@ -75,7 +75,9 @@ function addFirst(all: KubeConfig, more: KubeConfig | null): void {
 function checkContext(config: KubeConfig, files: string): void {
   const name = config.getCurrentContext()
   if (!name)
-    throw new KubeconfigError(`no cluster to speak to: ${files} names no current context; set KUBECONFIG`)
+    throw new KubeconfigError(
+      `no cluster to speak to: ${files} is not there or names no current context; set KUBECONFIG`,
+    )
   const context = config.getContextObject(name)
   if (context === null) throw new KubeconfigError(`there is no context "${name}" in ${files}`)
   if (config.getCluster(context.cluster) === null)

@@ -17,6 +17,8 @@ interface Action {
 /** Reasons of the condition Progressing with which no rollout is under way. */
 const AT_REST = ['Complete', 'RolledBack']
 
+const NOT_LOOKED_AT = 'the operator has not looked at it yet: is it running?'
+
 const ACTIONS: Readonly<Record<string, (gateway: Gateway, session: Session) => Action | Promise<Action>>> = {
   pause: ({ spec }) => {
     if (spec.paused) throw new UsageError('the rollout is paused already')
@@ -31,12 +33,14 @@ const ACTIONS: Readonly<Record<string, (gateway: Gateway, session: Session) => A
     }
   },
   abort: (gateway, session) => {
+    if (progress(gateway) === '') throw new UsageError(NOT_LOOKED_AT)
     if (AT_REST.includes(progress(gateway))) {
       throw new UsageError('no rollout is under way; to go back, use: kubectl wmoc rollout undo')
     }
     return goBack(gateway, session)
   },
   undo: (gateway, session) => {
+    if (progress(gateway) === '') throw new UsageError(NOT_LOOKED_AT)
     if (!AT_REST.includes(progress(gateway))) {
       throw new UsageError('a rollout is under way; to end it, use: kubectl wmoc rollout abort')
     }
@@ -51,9 +55,12 @@ const ACTIONS: Readonly<Record<string, (gateway: Gateway, session: Session) => A
 /** `rollout pause|resume|abort|undo|restart`: says to the operator what is wanted; it does it as its rules allow. */
 export async function rollout(session: Session): Promise<void> {
   const names = Object.keys(ACTIONS).join(', ')
-  const name = onlyArgument(session.options, `of ${names}`)
+  const name = onlyArgument(session.options, `of ${names}`, 'pause')
   const action = ACTIONS[name]
-  if (action === undefined) throw new UsageError(`there is no "rollout ${name}": use one of ${names}`)
+  if (action === undefined)
+    throw new UsageError(
+      `there is no "rollout ${name}": use one of ${names}; how it goes, kubectl wmoc status says`,
+    )
   const gateway = await theGateway(session)
   const { patch, done } = await action(gateway, session)
   const changed = await session.client.merge(TunnelGateways, refOf(gateway), patch)

@@ -24,8 +24,9 @@ export async function shards(session: Session): Promise<void> {
       }
     }),
   )
-  print(session, found, () =>
-    table(
+  print(session, found, () => {
+    if (found.length === 0) return 'no shard has a pod; see kubectl wmoc status\n'
+    return table(
       ['POD', 'READY', 'STATE', 'VERSION', 'TUNNELS', 'IN-FLIGHT', 'EPOCH', 'MEMBERS', 'NODE', 'REMARK'],
       found.map(({ pod, isReady, phase, node, isDrainAsked, status: own }) => [
         pod,
@@ -39,13 +40,13 @@ export async function shards(session: Session): Promise<void> {
         node,
         remark(own, isDrainAsked),
       ]),
-    ),
-  )
+    )
+  })
 }
 
 function remark(own: { readonly invariants: readonly string[] } | null, isDrainAsked: boolean): string {
   const parts = [
-    ...(own === null ? ['does not answer'] : own.invariants),
+    ...(own === null ? ['does not answer: kubectl wmoc status says more'] : own.invariants),
     ...(isDrainAsked ? ['drain asked for by annotation'] : []),
   ]
   return parts.join('; ')

@@ -1,3 +1,4 @@
+import { ASKED } from '#src/kinds/tunnel-gateway/names.ts'
 import type { Condition } from '#src/runtime/conditions.ts'
 import { noArguments } from '../options.ts'
 import { print, table } from '../output.ts'
@@ -28,14 +29,28 @@ export async function status(session: Session): Promise<void> {
 /** Whether there is nothing to say about it. */
 function isFine({ type, status: value, reason }: Condition): boolean {
   if (type === 'Progressing') return reason === 'Complete'
+  // The same as Progressing, for other programs.
+  if (type === 'Ready' || type === 'Stalled') return true
   return value === (type === 'Draining' ? 'False' : 'True')
 }
 
-function remarks({ metadata, status: now }: Gateway): string {
-  const open = (now?.conditions ?? []).filter((condition) => !isFine(condition))
-  if (open.length === 0) return ''
-  const lines = open.map(
-    ({ type, status: value, reason, message }) => `  ${type}=${value} ${reason}: ${message}\n`,
-  )
-  return `\n${metadata.name}:\n${lines.join('')}`
+/** What people asked for and may have forgotten. */
+function asked({ metadata, spec }: Gateway): string[] {
+  const { name, annotations } = metadata
+  return [
+    ...(spec.paused ? [`a rollout waits for: kubectl wmoc rollout resume -g ${name}`] : []),
+    ...(annotations?.[ASKED.paused] === 'true'
+      ? [`the operator leaves it alone until: kubectl annotate tgw ${name} ${ASKED.paused}-`]
+      : []),
+  ]
+}
+
+function remarks(gateway: Gateway): string {
+  const open = (gateway.status?.conditions ?? []).filter((condition) => !isFine(condition))
+  const lines = [
+    ...open.map(({ type, status: value, reason, message }) => `${type}=${value} ${reason}: ${message}`),
+    ...asked(gateway),
+  ]
+  if (lines.length === 0) return ''
+  return `\n${gateway.metadata.name}:\n${lines.map((line) => `  ${line}\n`).join('')}`
 }
