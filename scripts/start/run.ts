@@ -114,7 +114,7 @@ function announce(stack: Stack, sims: { claimed: Sim; waiting: Sim } | null): vo
     if (claim) {
       lines.push(`  the other waits to be claimed by its code ${claim.code}:`, `  ${claim.link}`, '')
       lines.push(renderUnicodeCompact(claim.link, { border: 2 }))
-    } else lines.push('  and so is the other.')
+    } else lines.push('  the other has been claimed before.')
   }
   lines.push('', '  Ctrl-C stops everything.', '')
   console.log(lines.join('\n'))
