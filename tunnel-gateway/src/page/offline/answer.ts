@@ -1,9 +1,9 @@
 /** An answer that is copied on its way if it may be, and that stops where the device is away. */
 import type { DeviceWatcher, ProxyRequest } from '#src/user/proxy.ts'
 import type { ResponseHead } from '#src/core/response-head.ts'
-import { AnswerLayer } from '#src/user/answer.ts'
 import type { Answer } from '#src/user/answer.ts'
 import { isAway, isOwnPage } from '../layers.ts'
+import { TakeableAnswer } from '../takeable-answer.ts'
 import { isWorthKeeping, MAX_COPY_BYTES } from './core/frozen-page.ts'
 
 export interface Passing {
@@ -25,9 +25,8 @@ export interface OfflineEvents {
   away(): void
 }
 
-export class OfflineAnswer extends AnswerLayer implements DeviceWatcher {
+export class OfflineAnswer extends TakeableAnswer implements DeviceWatcher {
   readonly #events: OfflineEvents
-  #isTaken = false
   #isSigned = false
   #said: string | null = null
   #type = ''
@@ -48,24 +47,8 @@ export class OfflineAnswer extends AnswerLayer implements DeviceWatcher {
     this.#said = head.cacheControl
   }
 
-  override get headersSent(): boolean {
-    return this.#isTaken || super.headersSent
-  }
-
-  override get statusCode(): number {
-    return this.#isTaken ? 503 : super.statusCode
-  }
-
-  override get writableLength(): number {
-    return this.#isTaken ? 0 : super.writableLength
-  }
-
   override writeHead(status: number, headers: string[]): unknown {
-    if (isAway(headers)) {
-      this.#isTaken = true
-      process.nextTick(() => this.#events.away())
-      return this
-    }
+    if (isAway(headers)) return this.take(503, () => this.#events.away())
     if (status === 200 && this.#events.mayKeep && !isOwnPage(headers)) this.#begin(headers)
     return super.writeHead(status, headers)
   }
@@ -93,13 +76,12 @@ export class OfflineAnswer extends AnswerLayer implements DeviceWatcher {
   }
 
   override write(bytes: Uint8Array): boolean {
-    if (this.#isTaken) return true
-    this.#copy(bytes)
+    if (!this.isTaken) this.#copy(bytes)
     return super.write(bytes)
   }
 
   override end(body?: Uint8Array | string, encoding?: BufferEncoding): unknown {
-    if (this.#isTaken) return this
+    if (this.isTaken) return this
     if (typeof body === 'string') this.#copy(Buffer.from(body, encoding))
     else if (body !== undefined) this.#copy(body)
     const pieces = this.#pieces
@@ -115,24 +97,7 @@ export class OfflineAnswer extends AnswerLayer implements DeviceWatcher {
   }
 
   override destroy(): unknown {
-    if (this.#isTaken) return this
     this.#pieces = null
     return super.destroy()
-  }
-
-  override flushHeaders(): void {
-    if (!this.#isTaken) super.flushHeaders()
-  }
-
-  override addTrailers(trailers: [string, string][]): void {
-    if (!this.#isTaken) super.addTrailers(trailers)
-  }
-
-  override cork(): void {
-    if (!this.#isTaken) super.cork()
-  }
-
-  override uncork(): void {
-    if (!this.#isTaken) super.uncork()
   }
 }

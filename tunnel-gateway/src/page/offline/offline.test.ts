@@ -7,7 +7,7 @@ import { openStore } from '@wmoc/platform/open-store'
 import { testRedis } from '@wmoc/testkit/redis'
 import { startControlPlane } from '#src/testing/control-plane-server.ts'
 import type { Person } from '#src/testing/control-plane-server.ts'
-import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
+import { startHarness, until } from '#src/testing/harness.ts'
 import type { Answer, Ask, Harness } from '#src/testing/harness.ts'
 import type { RawDevice } from '#src/testing/raw-device.ts'
 import { announceTo, IN_FRAME, openFrame, served } from '../testing/frames.ts'
@@ -36,9 +36,6 @@ const html = (body: string, headers: Record<string, string> = {}): Reply => ({
   body,
 })
 const css: Reply = { headers: { 'Content-Type': 'text/css' }, body: 'h1{color:red}' }
-
-/** However slow the machine is. */
-const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
 
 suite('a device that is away', () => {
   let harness: Harness

@@ -1,6 +1,6 @@
 /** An answer that stops a device's challenge before a browser sees it: browsers would ask in the portal's name. */
 import type { Answer } from '#src/user/answer.ts'
-import { AnswerLayer } from '#src/user/answer.ts'
+import { TakeableAnswer } from '../takeable-answer.ts'
 import { chooseChallenge } from './challenge.ts'
 import type { Challenge } from './challenge.ts'
 
@@ -14,26 +14,12 @@ export interface ChallengeEvents {
   passed(status: number): void
 }
 
-export class ChallengeAnswer extends AnswerLayer {
+export class ChallengeAnswer extends TakeableAnswer {
   readonly #events: ChallengeEvents
-  /** What follows is the rest of an answer that nobody gets. */
-  #isTaken = false
 
   constructor(inner: Answer, events: ChallengeEvents) {
     super(inner)
     this.#events = events
-  }
-
-  override get headersSent(): boolean {
-    return this.#isTaken || super.headersSent
-  }
-
-  override get statusCode(): number {
-    return this.#isTaken ? 401 : super.statusCode
-  }
-
-  override get writableLength(): number {
-    return this.#isTaken ? 0 : super.writableLength
   }
 
   override writeHead(status: number, headers: string[]): unknown {
@@ -49,37 +35,6 @@ export class ChallengeAnswer extends AnswerLayer {
       this.#events.passed(status)
       return super.writeHead(status, kept)
     }
-    this.#isTaken = true
-    // The device's answer is still being written by whoever called.
-    process.nextTick(() => this.#events.challenged(challenge))
-    return this
-  }
-
-  override flushHeaders(): void {
-    if (!this.#isTaken) super.flushHeaders()
-  }
-
-  override write(bytes: Uint8Array): boolean {
-    return this.#isTaken || super.write(bytes)
-  }
-
-  override end(body?: Uint8Array | string, encoding?: BufferEncoding): unknown {
-    return this.#isTaken ? this : super.end(body, encoding)
-  }
-
-  override addTrailers(trailers: [string, string][]): void {
-    if (!this.#isTaken) super.addTrailers(trailers)
-  }
-
-  override cork(): void {
-    if (!this.#isTaken) super.cork()
-  }
-
-  override uncork(): void {
-    if (!this.#isTaken) super.uncork()
-  }
-
-  override destroy(): unknown {
-    return this.#isTaken ? this : super.destroy()
+    return this.take(401, () => this.#events.challenged(challenge))
   }
 }
