@@ -10,6 +10,7 @@ import { isOwnPage, watchedBy } from '#src/page/layers.ts'
 import type { PageLayer } from '#src/page/layers.ts'
 import { SHIM_ADDRESS, SHIM_PATH } from '#src/page/shim/script.ts'
 import { headersOf, placeOf } from '#src/user/outgoing.ts'
+import { holderOf } from '#src/user/principal.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { RewriteAnswer } from './answer.ts'
 import type { AnswerPlan } from './answer.ts'
@@ -40,14 +41,17 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
   const facts = createKnownFacts()
   const windows = createByteBudget(MAX_WINDOW_BYTES)
 
-  function nameOf({ ports, ownHosts }: DeviceFacts, isDocument: boolean): string {
-    const parts = JSON.stringify([VERSION, SHIM_ADDRESS, isDocument, ports, ownHosts])
+  function nameOf(proxied: ProxyRequest, { ports, ownHosts }: DeviceFacts, isDocument: boolean): string {
+    // A document that a browser keeps must go with the nonce that a 304 brings.
+    const nonce = isDocument ? nonceOf(proxied) : ''
+    const parts = JSON.stringify([VERSION, SHIM_ADDRESS, isDocument, nonce, ports, ownHosts])
     return createHash('sha256').update(parts).digest('hex').slice(0, 8)
   }
 
-  function nonceOf({ record, prefix }: ProxyRequest): string {
+  /** Each person's own: what one reads in the page is nothing to put into it for another. */
+  function nonceOf({ record, prefix, principal }: ProxyRequest): string {
     return createHmac('sha256', deps.nonceKey)
-      .update(`page-nonce\0${record.controllerId}\0${prefix}`)
+      .update(`page-nonce\0${record.controllerId}\0${prefix}\0${holderOf(principal)}`)
       .digest('base64url')
       .slice(0, 22)
   }
@@ -87,7 +91,7 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
     const isRewritten = type !== null && coding !== null && status !== 206
     const keepsCoding = coding !== null && accepts(one(request.headers['accept-encoding']), coding)
     const { map } = new PageAddresses(page.place, page.origin, page.path)
-    const name = nameOf(known, isDocument)
+    const name = nameOf(proxied, known, isDocument)
     const changed = changedHead(headers, {
       isRewritten,
       keepsCoding,
@@ -106,7 +110,7 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
       if (proxied.surface === 'api') return next(proxied)
       const { record } = proxied
       const isDocument = isDocumentRequest(proxied)
-      const name = nameOf(facts.get(record.controllerId), isDocument)
+      const name = nameOf(proxied, facts.get(record.controllerId), isDocument)
       const isWhole = isBelowPrefix(proxied) && (isDocument || destinationOf(proxied) === 'style')
       const asked = deviceRequest(headersOf(proxied), name, isWhole)
       const response = new RewriteAnswer(
