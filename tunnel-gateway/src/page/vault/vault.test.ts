@@ -8,7 +8,7 @@ import { pageCredentialKey } from '@wmoc/protocol/control-plane'
 import { WebSocket } from 'ws'
 import { startControlPlane } from '#src/testing/control-plane-server.ts'
 import type { Person } from '#src/testing/control-plane-server.ts'
-import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
+import { startHarness, until } from '#src/testing/harness.ts'
 import type { Answer, Ask, Harness } from '#src/testing/harness.ts'
 import { onlineV2 } from '#src/testing/raw-device-v2.ts'
 import { testRedis } from '@wmoc/testkit/redis'
@@ -48,9 +48,6 @@ function visitor(harness: Harness, src: string) {
     },
   }
 }
-
-/** However slow the machine is. */
-const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
 
 suite('the vault', () => {
   let harness: Harness

@@ -1,0 +1,36 @@
+/** A gateway in a process of its own, for tests that end, pause or mislead one. */
+import { fileURLToPath } from 'node:url'
+import { run } from '@wmoc/testkit/process'
+import type { TestProcess } from '@wmoc/testkit/process'
+import { CREDENTIAL_KEY, INTERNAL_TOKEN } from './control-plane-server.ts'
+import type { Surroundings } from './harness.ts'
+
+export interface GatewayProcess extends TestProcess {
+  /** Of its public listener, once that listens. */
+  readonly port: Promise<number>
+}
+
+/** @param environment Besides what it needs to reach its surroundings. */
+export function runGateway(
+  { redis, controlPlane }: Surroundings,
+  environment: Readonly<Record<string, string>> = {},
+): GatewayProcess {
+  const child = run(fileURLToPath(new URL('../main.ts', import.meta.url)), {
+    env: {
+      PORT: '0',
+      ADMIN_PORT: '0',
+      REDIS_URL: redis.url,
+      CONTROL_PLANE_URL: controlPlane.url,
+      INTERNAL_TOKEN,
+      DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
+      PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
+      LOG_FORMAT: 'json',
+      DRAIN_DEADLINE_MS: '500',
+      ...environment,
+    },
+  })
+  const port = child.waitFor(/"port":\d+/).then((line) => Number(/"port":(\d+)/.exec(line)![1]))
+  // A test that never asks is told by what it does with the process.
+  port.catch(() => undefined)
+  return { ...child, port }
+}
