@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { testRedis } from '@wmoc/testkit/redis'
-import { run } from '@wmoc/testkit/process'
 import { startCluster } from '#src/testing/cluster.ts'
-import { CREDENTIAL_KEY, INTERNAL_TOKEN, startControlPlane } from '#src/testing/control-plane-server.ts'
+import { startControlPlane } from '#src/testing/control-plane-server.ts'
 import type { KnownController } from '#src/testing/control-plane-server.ts'
+import { runGateway } from '#src/testing/gateway-process.ts'
 import { startHarness, until } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { connectDevice } from '#src/testing/raw-device.ts'
@@ -73,21 +72,9 @@ suite('drain', () => {
   test('F8: on SIGTERM the process ends with 0, stuck requests or not', async () => {
     const redis = await testRedis()
     const controlPlane = await startControlPlane()
-    const gateway = run(fileURLToPath(new URL('./main.ts', import.meta.url)), {
-      env: {
-        PORT: '0',
-        ADMIN_PORT: '0',
-        REDIS_URL: redis.url,
-        CONTROL_PLANE_URL: controlPlane.url,
-        INTERNAL_TOKEN,
-        DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
-        PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
-        DRAIN_DEADLINE_MS: '500',
-        LOG_FORMAT: 'json',
-      },
-    })
+    const gateway = runGateway({ redis, controlPlane })
     try {
-      const port = Number(/"port":(\d+)/.exec(await gateway.waitFor(/"port":\d+/, 30_000))![1])
+      const port = await gateway.port
       const { record, secret } = controlPlane.addController()
       const person = await controlPlane.addPerson()
       controlPlane.grant(person, record.controllerId)
@@ -118,7 +105,7 @@ suite('drain', () => {
       const successor = await cluster.add('gateway-0')
       const stray = await leaving.online(cluster.controllerOf(other), { features: ['overlap', 'follow'] })
       const stopped = leaving.gateway.lifecycle.stop()
-      assert.equal((await stray.next('goaway', 15_000)).shard, 'gateway-0')
+      assert.equal((await stray.next('goaway')).shard, 'gateway-0')
       stray.stop()
       await stopped
       assert.deepEqual(other.gateway.membership.ring().shards, ['gateway-0', 'gateway-1'])
@@ -155,7 +142,7 @@ suite('drain', () => {
         })
         const credentials = { controller_id: controllerId, secret: known.secret, ...extra }
         device.send({ type: 'register', credentials })
-        await device.next('registered', 15_000)
+        await device.next('registered')
 
         async function goes(old: RawDevice, hint: string | undefined): Promise<void> {
           reconnects.push(controllerId)

@@ -28,7 +28,7 @@ suite('the shared store away', () => {
       type: 'register',
       credentials: { controller_id: newcomer.record.controllerId, secret: newcomer.secret },
     })
-    assert.ok((await refused.next('error', 15_000)).reconnectAfterMs! > 0)
+    assert.ok((await refused.next('error')).reconnectAfterMs! > 0)
     assert.equal((await refused.closed).code, 1013)
     assert.equal((await harness.api(person, known.record.controllerId)).text, 'fine')
 
@@ -43,7 +43,6 @@ suite('the shared store away', () => {
       await until(
         async () =>
           (await store.getPresence([known.record.controllerId]))[0]?.epoch === device.registered.epoch,
-        20_000,
       )
       const back = await harness.online(newcomer)
       assert.ok(back.registered.epoch > 0)
@@ -55,7 +54,7 @@ suite('the shared store away', () => {
         (
           await Promise.race([
             back.closed,
-            new Promise<{ code: number }>((resolve) => setTimeout(resolve, 15_000, { code: 0 }).unref()),
+            new Promise<{ code: number }>((resolve) => setTimeout(resolve, 60_000, { code: 0 }).unref()),
           ])
         ).code,
         4409,

@@ -176,7 +176,7 @@ suite('dialect v2', () => {
     const big = await device.nextRequest()
     big.stream.respond({ status: 200, headers: [] }, false)
     big.stream.write(Buffer.alloc(32 * 1_048_576))
-    await until(() => big.log.includes(`reset ${RESET.slowReader}`), 20_000)
+    await until(() => big.log.includes(`reset ${RESET.slowReader}`))
     device.serve((one) => answer(one, 'next'))
     assert.equal((await ask()).text, 'next')
     user.destroy()

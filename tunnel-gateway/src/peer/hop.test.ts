@@ -225,7 +225,7 @@ suite('requests that arrive at another shard', () => {
       last = sent
       await sleep(300)
       return isStill
-    }, 30_000)
+    })
     const held = async (shard: Harness) => (await shard.status())['heldBytes'] as number
     assert.ok((await held(owner)) + (await held(other)) <= 3 * 524_288)
     assert.equal((await other.api(hops.person, id, { path: '/small' })).text, 'small')

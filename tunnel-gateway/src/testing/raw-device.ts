@@ -13,7 +13,10 @@ export interface RawDevice {
   readonly received: readonly string[]
   readonly closed: Promise<{ code: number; reason: string }>
   send(message: unknown): void
-  /** The next message of this type that no earlier call took; each is checked against the specification. */
+  /**
+   * The next message of this type that no earlier call took; each is checked against the specification. Rejects when the
+   * connection is closed or `timeoutMs` pass before.
+   */
   next<Type extends ServerMessage['type']>(type: Type, timeoutMs?: number): Promise<Message<Type>>
   /** Answers every request from now on. */
   serve(handler: (request: Message<'http_request'>) => Reply | null): void
@@ -63,16 +66,21 @@ export async function connectDevice(
           finish()
           resolve(untaken.splice(at, 1)[0] as Message<typeof type>)
         }
-        const timer = setTimeout(() => {
+        const fail = (why: string) => {
           finish()
-          reject(new Error(`no ${type} in ${timeoutMs} ms; came: ${received.join(' ').slice(0, 500)}`))
-        }, timeoutMs)
+          reject(new Error(`no ${type}, ${why}; came: ${received.join(' ').slice(0, 500)}`))
+        }
+        const lost = () => fail('the connection is closed')
+        const timer = setTimeout(() => fail(`${timeoutMs} ms passed`), timeoutMs)
         const finish = () => {
           clearTimeout(timer)
           waiters.delete(look)
+          socket.off('close', lost)
         }
         waiters.add(look)
+        socket.once('close', lost)
         look()
+        if (waiters.has(look) && socket.readyState === socket.CLOSED) lost()
       })
     },
     serve(next) {

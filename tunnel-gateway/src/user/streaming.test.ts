@@ -181,13 +181,13 @@ suite('streams of users', () => {
       request.end()
       const asked = await device.nextRequest()
       asked.stream.respond({ status: 200, headers: ['content-length', String(declared)] }, false)
-      // In turns of their own, so that the head is out before it can be known to lie.
+      // The head is out before it can be known to lie.
+      const got = await response
       for (const size of sent) {
-        await new Promise((resolve) => setTimeout(resolve, 30))
         asked.stream.write(randomBytes(size))
+        await new Promise((resolve) => setTimeout(resolve, 30))
       }
       if (isEnded) asked.stream.end()
-      const got = await response
       return { ...(await read(got)), length: got.headers['content-length'], asked }
     }
     const whole = await stream(30_000, [10_000, 20_000], true)

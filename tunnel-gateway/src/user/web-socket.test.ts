@@ -293,7 +293,7 @@ suite('WebSockets of users', () => {
     let received = 0
     slow.on('message', (data: Buffer) => (received += data.length))
     slow.resume()
-    await until(() => received === 400 * message.length, 20_000)
+    await until(() => received === 400 * message.length)
     slow.close()
   })
 

@@ -275,7 +275,7 @@ suite('pages on their way to a browser', () => {
         queued = stream.queuedBytes
         await new Promise((resolve) => setTimeout(resolve, 300))
         return queued === earlier
-      }, 60_000)
+      })
       // What lies between are the buffers of two sockets.
       assert.ok(queued > 3 * MIB, `${coding}: only ${queued} bytes wait at the device`)
       // What is compressed takes its time on a busy machine; that it comes whole is said above.
