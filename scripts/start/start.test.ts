@@ -80,7 +80,7 @@ suite('npm start', { concurrency: false }, () => {
     assert.deepEqual(children.filter(isAlive), [])
 
     const second = start(folder, ['--port', String(port)])
-    await second.waitFor(/PostgreSQL: embedded, as it was/, 60_000)
+    await second.waitFor(/PostgreSQL: embedded, as it was/)
     await second.waitFor(READY, 120_000)
     const grandchildren = descendants(second.pid)
     second.kill('SIGINT')
@@ -117,7 +117,7 @@ suite('npm start', { concurrency: false }, () => {
     const gone = await child.waitFor(/gateway-1 has gone .*: its \d+ controllers are coming back elsewhere/)
     const count = /its (\d+)/.exec(gone)![1]
     await child.waitFor(new RegExp(`${count} of ${count} are back elsewhere after`), 60_000)
-    await child.waitFor(/gateway-1 is back \(pid \d+\)/, 60_000)
+    await child.waitFor(/gateway-1 is back \(pid \d+\)/)
     children.push(...descendants(child.pid))
     child.kill('SIGINT')
     assert.deepEqual(await child.ended, { code: 0, signal: null })
@@ -142,7 +142,7 @@ suite('npm start', { concurrency: false }, () => {
     const child = start(stateFolder(t), ['--port', '0', '--no-sims'], {
       PATH: join(ROOT, 'node_modules/.bin'),
     })
-    await child.waitFor(/embedded store \(no redis-server on the path\)/, 60_000)
+    await child.waitFor(/embedded store \(no redis-server on the path\)/)
     await child.waitFor(READY, 120_000)
     child.kill('SIGTERM')
     assert.equal((await child.ended).code, 0)
@@ -151,11 +151,11 @@ suite('npm start', { concurrency: false }, () => {
   test('forgets everything with --reset, takes one host name for all, and prints its help and its mistakes', async (t) => {
     const folder = stateFolder(t)
     const interrupted = start(folder, ['--port', '0', '--no-sims', '--reset'])
-    await interrupted.waitFor(/PostgreSQL: embedded, new/, 60_000)
+    await interrupted.waitFor(/PostgreSQL: embedded, new/)
     interrupted.kill('SIGKILL')
     await interrupted.ended
     const again = start(folder, ['--port', '0', '--no-sims', '--reset', '--host', 'box.example'])
-    await again.waitFor(/PostgreSQL: embedded, new/, 60_000)
+    await again.waitFor(/PostgreSQL: embedded, new/)
     await again.waitFor(READY, 120_000)
     await again.waitFor(/Your proxy ends TLS for https:\/\/box\.example /)
     await again.stop()

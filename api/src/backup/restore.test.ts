@@ -132,7 +132,7 @@ suite('backup and restore', () => {
     const api = run(script('../main.ts'), {
       env: { ...env, DATABASE_URL: url, PORT: '0', INTERNAL_PORT: '0', ADMIN_PORT: '0' },
     })
-    const line = JSON.parse(await api.waitFor(/api is up/, 60_000)) as {
+    const line = JSON.parse(await api.waitFor(/api is up/)) as {
       labels: { public: number; internal: number }
     }
     const post = (path: string, init: RequestInit) =>
@@ -267,7 +267,7 @@ suite('backup and restore', () => {
     const worker = run(script('../main.ts'), {
       env: { ...env, ROLE: 'worker', ADMIN_PORT: '0' },
     })
-    const line = JSON.parse(await worker.waitFor(/worker is up/, 60_000)) as { labels: { admin: number } }
+    const line = JSON.parse(await worker.waitFor(/worker is up/)) as { labels: { admin: number } }
     const metrics = await (await fetch(`http://127.0.0.1:${line.labels.admin}/metrics`)).text()
     const shown = /^wmoc_backup_last_success_timestamp_seconds ([\d.e+]+)$/m.exec(metrics)?.[1]
     assert.equal(Math.round(Number(shown) * 1_000), newest.getTime())
