@@ -19,7 +19,7 @@ export async function provision(options: {
   credentialKey: string
   email: string
   count: number
-  /** Of the controllers, with a number after it. */
+  /** Of the controllers, with a number after it, all of one length: lists sort by name. */
   name: string
 }): Promise<DeviceCredential[]> {
   const secrets = createDeviceSecrets(options.credentialKey)
@@ -34,8 +34,8 @@ export async function provision(options: {
     const { rowCount } = await client.query(
       `INSERT INTO controllers (id, user_id, workspace_id, name, is_active, activated_at, status, status_since, page_label,
          verifier_current, created_at, updated_at)
-       SELECT d.id, u.id, w.id, $5 || ' ' || d.n, true, now(), 'offline', now(), d.label, d.verifier, now(), now()
-       FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS d (id, label, verifier, n),
+       SELECT d.id, u.id, w.id, d.name, true, now(), 'offline', now(), d.label, d.verifier, now(), now()
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $5::text[]) AS d (id, label, verifier, name),
          users u JOIN workspaces w ON w.owner_id = u.id
        WHERE u.email = $4`,
       [
@@ -43,7 +43,9 @@ export async function provision(options: {
         made.map(({ label }) => label),
         made.map(({ verifier }) => verifier),
         options.email,
-        options.name,
+        made.map(
+          (_, index) => `${options.name} ${String(index + 1).padStart(String(options.count).length, '0')}`,
+        ),
       ],
     )
     if (rowCount !== options.count) throw new Error(`${options.email} has no workspace, or more than one`)

@@ -64,7 +64,7 @@ suite('the page of a controller', () => {
     await page.getByLabel('Command', { exact: true }).fill('switch.set')
     await page.getByLabel('Parameters (JSON)').fill('{"on": tru')
     await page.getByRole('button', { name: 'Send', exact: true }).click()
-    await page.getByText('This is not JSON of at most 8 KiB.').waitFor()
+    await page.getByText('This is not JSON, or over 8 KiB.').waitFor()
     const logs = await visit.newPage()
     await Promise.all([
       logs.waitForResponse((response) => /\/api\/events\?.*logs=/.test(response.url())),
