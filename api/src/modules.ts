@@ -85,7 +85,7 @@ export function createModules(
       measures,
       notices,
       createAlertsModule(kernel, notices),
-      createSharingModule(kernel, { access: fleet.access, shares: fleet.shares, mailer: deps.mailer }),
+      createSharingModule(kernel, { ...deps, access: fleet.access, shares: fleet.shares }),
       createPageCredentialsModule(kernel, { secrets: deps.secrets, access: fleet.access }),
       stream,
       createGatewayLinkModule(fleet, orders),

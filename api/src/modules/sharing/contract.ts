@@ -46,7 +46,7 @@ export const sharing = contract('sharing', {
     path: '/api/controllers/:id/shares',
     summary: 'Let a person look at it; they get a mail',
     description:
-      'Who has no account yet sees it as soon as they have made one with this e-mail and confirmed it. The answer is the same for everybody. At most 100 people: else 409.',
+      'Who has no account yet sees it as soon as they have made one with this e-mail and confirmed it. The answer is the same for everybody. Who got several mails of this kind today gets no further one. At most 100 people: else 409.',
     access: 'controllers.write',
     rateLimit: 'write',
     idempotent: true,

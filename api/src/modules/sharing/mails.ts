@@ -18,7 +18,8 @@ const TEXTS = {
   }),
 } as const satisfies Record<Locale, (what: Invitation) => { subject: string; text: string }>
 
-/** One mail in the person's language. */
+/** One mail in the person's language. The controller's name is its owner's text: one line of it. */
 export function invitationMail(locale: Locale, what: Invitation): { subject: string; text: string } {
-  return TEXTS[locale](what)
+  const controller = what.controller.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+  return TEXTS[locale]({ ...what, controller })
 }

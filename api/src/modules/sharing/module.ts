@@ -1,6 +1,7 @@
 import type { ControlPlaneInput, ControlPlaneOutput } from '@wmoc/protocol/control-plane'
 import type { AccessChecker, Kernel, Module } from '#src/kernel/module.ts'
 import type { Shares } from '#src/modules/controllers/module.ts'
+import type { RateLimiter } from '#src/kernel/rate-limit.ts'
 import type { Mailer } from '#src/providers/mail/mailer.ts'
 import { sharing } from './contract.ts'
 import { createPageLinks } from './links.ts'
@@ -13,7 +14,7 @@ const SETTLE_EVERY_MS = 5_000
 /** Sharing of single controllers. */
 export function createSharingModule(
   kernel: Kernel,
-  deps: { access: AccessChecker; shares: Shares; mailer: Mailer },
+  deps: { access: AccessChecker; shares: Shares; mailer: Mailer; limiter: RateLimiter },
 ): Module {
   const links = createPageLinks(kernel)
   const service = createSharingService({ kernel, links, ...deps })

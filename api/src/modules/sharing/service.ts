@@ -1,8 +1,10 @@
 /** Sharing a controller: with people who have an account, or will, and with guests by a link. */
 import { appError } from '@wmoc/platform/errors'
+import { sha256Hex } from '@wmoc/platform/ids'
 import type { Transaction } from 'sequelize'
 import type { AccessChecker, Kernel } from '#src/kernel/module.ts'
 import { requirePermission } from '#src/kernel/permissions.ts'
+import type { RateLimiter } from '#src/kernel/rate-limit.ts'
 import { firstRow } from '#src/kernel/rows.ts'
 import type { Locale } from '#src/kernel/schemas.ts'
 import type { ShareRow, Shares } from '#src/modules/controllers/module.ts'
@@ -28,6 +30,10 @@ export interface SharingService {
   removeLink(actor: Actor, controllerId: string, linkId: string): Promise<void>
 }
 
+const HOUR_MS = 3_600_000
+const MAILS_OF_ONE = { burst: 100, count: 100, periodMs: HOUR_MS }
+const MAILS_TO_ONE = { burst: 5, count: 10, periodMs: 24 * HOUR_MS }
+
 interface Locked {
   readonly workspaceId: string
   readonly name: string
@@ -45,6 +51,7 @@ export function createSharingService(deps: {
   shares: Shares
   links: PageLinks
   mailer: Mailer
+  limiter: RateLimiter
 }): SharingService {
   const { kernel, access, shares, links } = deps
   const { db } = kernel
@@ -111,19 +118,27 @@ export function createSharingService(deps: {
     await deps.mailer.send({ to: email, ...text }, transaction)
   }
 
+  /** Shared and ended again and again, a controller must not fill anybody's mailbox. */
+  async function takesMail({ userId }: Actor, email: string): Promise<boolean> {
+    const ofSender = await deps.limiter.take(`share-mails-of:${userId}`, MAILS_OF_ONE)
+    const ofRecipient = await deps.limiter.take(`share-mails-to:${sha256Hex(email)}`, MAILS_TO_ONE)
+    return ofSender.allowed && ofRecipient.allowed
+  }
+
   return {
     async listShares(userId, controllerId) {
       await requireAllowed(userId, controllerId)
       return (await shares.list(controllerId)).map(presentShare)
     },
 
-    share(actor, controllerId, email) {
+    async share(actor, controllerId, email) {
       const target = { actor, controllerId }
+      const mayMail = await takesMail(actor, email)
       return change(target, async (controller, transaction) => {
         const { share, isNew } = await shares.add(controllerId, email, transaction)
         if (isNew) {
           await record(target, controller, 'controller.shared', { email }, transaction)
-          await invite(target, controller, email, transaction)
+          if (mayMail) await invite(target, controller, email, transaction)
         }
         return presentShare(share)
       })

@@ -120,6 +120,18 @@ suite('sharing with people', () => {
     assert.equal((await mailsTo(email)).length, 1)
   })
 
+  test('again and again, fills nobody’s mailbox, and a name makes no text of its own in it', async () => {
+    const email = `${uuidv7()}@example.test`
+    const { id: other } = await under.buildController(owner, { name: 'Pump\n\nYou have won' })
+    for (let round = 0; round < 8; round += 1) {
+      const { id: shareId } = await as(owner).share({ params: { id: other }, body: { email } })
+      await as(owner).unshare({ params: { id: other, shareId } })
+    }
+    const mails = await mailsTo(email)
+    assert.equal(mails.length, 5)
+    assert.ok(mails.every(({ text }) => text.includes('Pump You have won')))
+  })
+
   test('has a limit, also for those who ask at once', async () => {
     const { id: other } = await under.buildController(owner, { name: 'Popular' })
     const { db } = under.api.kernel
