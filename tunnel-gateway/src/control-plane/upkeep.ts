@@ -38,6 +38,8 @@ export function createUpkeep(options: {
   isGoodPage(page: Capability, needs: LiveEntry['needs']): Promise<boolean>
   /** It was closed for good on some shard. */
   pageRevoked(page: string): void
+  /** Something was changed at the device, from any shard. */
+  pageChanged(controllerId: string): void
   /** A person's sign-in to a device's own page was made or forgotten. */
   signInsChanged(userId: string, controllerId: string): void
   /** Whose access, to what; null: anybody's, anything. */
@@ -153,6 +155,7 @@ export function createUpkeep(options: {
           ),
         )
       },
+      page_changed: ({ controllerId }) => options.pageChanged(controllerId),
       page_credentials_changed: ({ userId, controllerId }) => options.signInsChanged(userId, controllerId),
       session_ended({ sessionIds }) {
         directory.endSessions(sessionIds)

@@ -48,12 +48,12 @@ suite('what changes something at a device', () => {
       const { owner, times, api } = await kept()
       for (const shard of [there, here]) {
         await owner.load('/state')
-        const before = times('/state')
+        const asked = times('/state')
         assert.equal((await owner.load('/state')).text, '/state')
-        assert.equal(times('/state'), before)
+        assert.equal(times('/state'), asked)
         assert.equal((await api(shard, method, '/set')).status, 204)
         // The word takes its way to the other shard; nothing else makes what is kept for ten minutes old.
-        await until(async () => (await owner.load('/state')).status === 200 && times('/state') > before)
+        await until(async () => (await owner.load('/state')).status === 200 && times('/state') > asked)
       }
     })
 
@@ -82,7 +82,7 @@ suite('what changes something at a device', () => {
       await owner.load('/state')
       await api(here, 'POST', '/set')
     }
-    const before = times('/state')
-    await until(async () => (await owner.load('/state')).status === 200 && times('/state') > before)
+    const asked = times('/state')
+    await until(async () => (await owner.load('/state')).status === 200 && times('/state') > asked)
   })
 })
