@@ -25,6 +25,8 @@ export type Landing =
       readonly isKept: boolean
       /** Of those who joined: everybody, those of the first one's own, or nobody. The others ask by themselves. */
       readonly shared: 'all' | 'own' | 'none'
+      /** Good also for who asked after it was asked for. */
+      readonly isFresh: boolean
     }
 
 export interface FlightPorts {
@@ -36,6 +38,8 @@ export interface FlightPorts {
   keep(flight: Flight, headers: readonly string[], body: Buffer): void
   /** Asks the device again, for this one alone. */
   alone(reader: Reader): void
+  /** Asks the device again, for all who are told so at this time. */
+  again(reader: Reader): void
   bytesFromDevice(count: number): void
   left(reader: Reader): void
   over(flight: Flight): void
@@ -65,6 +69,9 @@ export class Flight implements Answer, DeviceWatcher {
   readonly #leader: Reader
   /** Nobody waits, and it goes on all the same. */
   readonly #isBackground: boolean
+  /** Its answer may be a value of the moment. */
+  readonly #isLive: boolean
+  readonly #startedAt = performance.now()
   readonly #readers = new Set<Reader>()
   readonly #closeListeners: (() => void)[] = []
   #state: State = 'waiting'
@@ -74,13 +81,15 @@ export class Flight implements Answer, DeviceWatcher {
   #taken = 0
   #length: number | null = null
   #isKept = false
+  #isFresh = false
   #shared: 'all' | 'own' | 'none' = 'all'
   #patience: NodeJS.Timeout | null = null
 
-  constructor(ports: FlightPorts, leader: Reader, isBackground: boolean) {
+  constructor(ports: FlightPorts, leader: Reader, isBackground: boolean, isLive: boolean) {
     this.#ports = ports
     this.#leader = leader
     this.#isBackground = isBackground
+    this.#isLive = isLive
     this.req = leader.proxied.request
     if (!isBackground) this.#add(leader)
   }
@@ -98,6 +107,7 @@ export class Flight implements Answer, DeviceWatcher {
     const isOpen = this.#state === 'waiting' || this.#state === 'held'
     if (!isOpen || this.isSealed || this.#readers.size >= MAX_READERS || !this.#isSharedWith(reader))
       return false
+    if (this.#state === 'held' && !this.isInTime(reader, this.#isFresh)) return false
     this.#add(reader)
     if (this.#state === 'held' && this.#length !== null) this.#catchUp(reader)
     return true
@@ -112,6 +122,14 @@ export class Flight implements Answer, DeviceWatcher {
     if (!this.#readers.delete(reader)) return
     this.#ports.left(reader)
     if (this.#readers.size === 0 && !this.#isBackground && this.#state !== 'over') this.#finish()
+  }
+
+  /**
+   * Whether the answer is one to the reader's question. Who asks for a value of the moment while it is on its way already
+   * would see one that was read before they asked: they have it only where the device says that it is good for longer.
+   */
+  isInTime({ askedAt }: Reader, isFresh: boolean): boolean {
+    return !this.#isLive || isFresh || askedAt <= this.#startedAt
   }
 
   #isSharedWith({ principal }: Reader): boolean {
@@ -141,10 +159,13 @@ export class Flight implements Answer, DeviceWatcher {
     if (landing.kind === 'replaced') return this.#finish()
     this.#headers = landing.headers
     this.#isKept = landing.isKept
+    this.#isFresh = landing.isFresh
     this.#shared = landing.shared
     this.#length = lengthOf(headers)
     this.#state = 'held'
-    this.#release((reader) => reader !== this.#leader && !this.#isSharedWith(reader))
+    const { alone, again } = this.#ports
+    this.#release((reader) => reader !== this.#leader && !this.#isSharedWith(reader), alone)
+    this.#release((reader) => !this.isInTime(reader, landing.isFresh), again)
     if (this.#isOver) return
     const isTooLong = (this.#length ?? 0) > this.#ports.limitBytes
     if (this.#shared === 'none' || isTooLong || !this.#hold(this.#length ?? 0)) return this.#stream()
@@ -270,12 +291,12 @@ export class Flight implements Answer, DeviceWatcher {
     if (this.#isKept) this.#ports.keep(this, this.#headers, body)
   }
 
-  #release(test: (reader: Reader) => boolean): void {
+  #release(test: (reader: Reader) => boolean, then = this.#ports.alone): void {
     for (const reader of this.#readers) {
       if (!test(reader)) continue
       this.#readers.delete(reader)
       this.#ports.left(reader)
-      if (!reader.isGone) this.#ports.alone(reader)
+      if (!reader.isGone) then(reader)
     }
     if (this.#readers.size === 0 && !this.#isBackground) this.#finish()
   }

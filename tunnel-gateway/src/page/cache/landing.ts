@@ -68,7 +68,11 @@ export function land(
     // The failure is everybody's; a page of ours may be made for one.
     const isFailure = status >= 502 && status <= 504 && !isOwnPage(headers)
     const shared = isFailure ? 'all' : 'none'
-    return { landing: { kind: 'passed', headers, isKept: false, shared }, answer: null, isOtherPage: false }
+    return {
+      landing: { kind: 'passed', headers, isKept: false, shared, isFresh: true },
+      answer: null,
+      isOtherPage: false,
+    }
   }
   const answered = {
     status,
@@ -86,6 +90,7 @@ export function land(
       headers: isSilentlyHashed(asking.plan, head.cacheControl) ? hashedHeaders(headers) : headers,
       isKept: asking.plan !== null,
       shared,
+      isFresh: asking.plan !== null && asking.plan.freshMs > 0,
     },
     answer: null,
     isOtherPage: found !== null && status === 200 && isOther(found.answer, flight, headers),

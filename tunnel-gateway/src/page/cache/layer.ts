@@ -207,7 +207,12 @@ export function createCacheLayer(deps: CacheDeps): CacheLayer {
       isOutdated: false,
       plan: null,
     }
-    const flight = new Flight(portsOf(asking, key, next), reader, how === 'background')
+    const flight = new Flight(
+      portsOf(asking, key, next),
+      reader,
+      how === 'background',
+      asking.kind === 'script',
+    )
     if (how !== 'alone') flights.set(key, flight)
     const own = byController.get(controllerId) ?? new Map<Flight, Asking>()
     byController.set(controllerId, own.set(flight, asking))
@@ -238,11 +243,8 @@ export function createCacheLayer(deps: CacheDeps): CacheLayer {
       limitBytes: deps.objectBytes,
       budget,
       land(flight, status, headers) {
-        // A script that has its answer must not be given, for its next question, what was asked before.
-        if (flight.head !== null && asking.kind === 'script')
-          seal(controllerId, (other) => other !== asking && other.kind === 'script')
         const landed = land(flight, asking, status, headers, { kept, now: now() })
-        if (landed.answer !== null) replace(flight, landed.answer, leader)
+        if (landed.answer !== null) replace(flight, landed.answer, leader, next)
         else if (flight.head !== null) metrics.answered('miss')
         if (landed.isOtherPage) kept.forgetBefore(controllerId, flight.epoch)
         return landed.landing
@@ -250,6 +252,7 @@ export function createCacheLayer(deps: CacheDeps): CacheLayer {
       keep: (flight, headers, body) => keepBody(flight, asking, headers, body, { kept, now: now() }),
       // Not at once: it may be the device's stream that is calling.
       alone: (reader) => process.nextTick(() => alone(reader, next)),
+      again: (reader) => again(reader, next),
       bytesFromDevice: (bytes) => count(controllerId, 'bytesFromDevice', bytes),
       left: (reader) => live.left(reader),
       over(flight) {
@@ -261,12 +264,20 @@ export function createCacheLayer(deps: CacheDeps): CacheLayer {
     }
   }
 
-  function replace(flight: Flight, answer: KeptAnswer, leader: Reader): void {
+  function replace(flight: Flight, answer: KeptAnswer, leader: Reader, next: Next): void {
     const how = flight.head?.status === 304 ? 'revalidated' : 'stale'
     for (const reader of flight.readers) {
       if (reader === leader) tell(reader.controllerId, how)
-      reader.serve(answer, how, now())
+      if (flight.isInTime(reader, answer.freshMs > 0)) reader.serve(answer, how, now())
+      else again(reader, next)
     }
+  }
+
+  /** Together with all others who are told so now. */
+  function again(reader: Reader, next: Next): void {
+    process.nextTick(() => {
+      if (!reader.isGone) void ask(reader, next, find(reader.proxied), 'shared')
+    })
   }
 
   async function alone(reader: Reader, next: Next): Promise<void> {

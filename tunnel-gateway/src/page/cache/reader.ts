@@ -17,6 +17,8 @@ export class Reader implements LiveEntry {
   readonly principal: Principal
   readonly controllerId: string
   readonly needs = 'GET'
+  /** By the clock of `performance.now()`. */
+  readonly askedAt = performance.now()
   /** The head is out. */
   isBegun = false
   #isRevoked = false
