@@ -157,7 +157,7 @@ function progressing(input: StatusInput): ConditionChange {
   if (target.template !== wanted)
     return no(
       'RolledBack',
-      `template ${wanted} was rejected; shards have ${target.template}: change the spec`,
+      `template ${wanted} was rejected; shards have ${target.template}: change the spec (the event RolloutAborted says why), or try again by kubectl wmoc rollout restart`,
     )
   return no('Complete', 'all shards are as the spec says')
 }
