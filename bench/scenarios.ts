@@ -7,6 +7,7 @@ import { idle } from './scenarios/idle.ts'
 import { cancel, sse } from './scenarios/latency.ts'
 import { page } from './scenarios/page.ts'
 import { restart } from './scenarios/restart.ts'
+import { rewrite } from './scenarios/rewrite.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
 import { small } from './scenarios/small.ts'
 import { storm } from './scenarios/storm.ts'
@@ -22,5 +23,6 @@ export const SCENARIOS: readonly Scenario[] = [
   sse,
   cancel,
   page,
+  rewrite,
   restart,
 ]
