@@ -3,6 +3,7 @@
  * made here under the names that they are asked for. Root. What was built stays in the cache and is checked for changes.
  */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -22,11 +23,17 @@ import { buildGo } from './go.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const ID_LENGTH = 16
+/** What an image is called in an OCI layout (image-spec, annotations.md). */
+const REF_NAME = 'org.opencontainers.image.ref.name'
 const LAYOUT_LIFE_MS = 3_600_000
 const SOURCES = join(import.meta.dirname, '../../kube')
 
 export const TARGETS = ['api', 'gateway', 'operator', 'web', 'device-sim'] as const
 export type Target = (typeof TARGETS)[number]
+
+interface Index {
+  readonly manifests: readonly object[]
+}
 
 export interface BuiltImage {
   readonly name: string
@@ -143,8 +150,21 @@ async function exportImage(id: string, name: string): Promise<string> {
     const isOfName = other.startsWith(prefix) && other.length === prefix.length + ID_LENGTH
     if (isOfName && isOld) rmSync(path, { recursive: true })
   }
-  await push(id, layout, name)
+  const same = readdirSync(images).find((other) => other.endsWith(`-${id.slice(0, ID_LENGTH)}`))
+  if (same === undefined) await push(id, layout, name)
+  else renameLayout(join(images, same), layout, name)
   return layout
+}
+
+/** The same image under another name: its layers need not be read and compressed again. */
+function renameLayout(from: string, layout: string, name: string): void {
+  const part = `${layout}.part`
+  rmSync(part, { recursive: true, force: true })
+  cpSync(from, part, { recursive: true })
+  const index = JSON.parse(readFileSync(join(part, 'index.json'), 'utf8')) as Index
+  const manifests = index.manifests.map((manifest) => ({ ...manifest, annotations: { [REF_NAME]: name } }))
+  writeFileSync(join(part, 'index.json'), JSON.stringify({ ...index, manifests }))
+  renameSync(part, layout)
 }
 
 async function push(image: string, layout: string, name: string): Promise<void> {
@@ -164,7 +184,7 @@ export function mergeLayouts(layouts: readonly string[], target: string): void {
       const place = join(blobs, blob)
       if (!existsSync(place)) symlinkSync(join(layout, 'blobs/sha256', blob), place)
     }
-    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: unknown[] }
+    const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as Index
     manifests.push(...index.manifests)
   }
   writeFileSync(join(target, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
