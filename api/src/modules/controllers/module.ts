@@ -62,7 +62,7 @@ export function createControllersModule(
     secrets,
     records,
   })
-  const service = createControllersService({ kernel, Controller, access, records, countQueued })
+  const service = createControllersService({ kernel, Controller, records, countQueued })
   const enrolments = createEnrolments({ kernel, Controller, binding, secrets, erase: service.erase })
   const views = createControllerViews(kernel)
   const shares = createShares(kernel)

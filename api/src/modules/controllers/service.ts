@@ -9,7 +9,6 @@ import type { Kernel } from '#src/kernel/module.ts'
 import { requirePermission } from '#src/kernel/permissions.ts'
 import { firstRow, rows } from '#src/kernel/rows.ts'
 import { ROLE, roleJoins, VISIBLE } from './access.ts'
-import type { ControllerAccess } from './access.ts'
 import { availabilityByHour, sharesOfDay } from './availability.ts'
 import type { Controller, controllers, ListedController } from './contract.ts'
 import type { Records } from './credentials.ts'
@@ -64,11 +63,10 @@ type Visible = ControllerRow & { readonly role: Role }
 export function createControllersService(deps: {
   kernel: Kernel
   Controller: ModelStatic<ControllerModel>
-  access: ControllerAccess
   records: Records
   countQueued: CountQueued
 }): ControllersService {
-  const { kernel, access } = deps
+  const { kernel } = deps
   const { db } = kernel
   const columns = columnsOf(deps.Controller)
   const cColumns = columnsOf(deps.Controller, 'c')
