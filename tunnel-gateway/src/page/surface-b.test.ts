@@ -110,7 +110,7 @@ suite('a page in the frame of the portal’s shell', () => {
     const posted = await ask(opened, { method: 'POST', headers: { 'sec-fetch-dest': 'document' } })
     assert.equal(posted.status, 303)
     const atPort = await harness.ask({ path: `/c/${id}~${opened.capability}~81/x`, headers: NAVIGATE })
-    assert.equal(atPort.headers.location, `/c/${id}/`)
+    assert.equal(atPort.headers.location, `/c/${id}/_wmoc/port/81/x`)
     assert.equal(device.received.filter((message) => message.includes('http_request')).length, 0)
   })
 
