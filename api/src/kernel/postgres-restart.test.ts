@@ -12,7 +12,7 @@ import { startEmbeddedPostgres } from '../../../scripts/start/postgres.ts'
 import type { EmbeddedPostgres } from '../../../scripts/start/postgres.ts'
 import { firstRow } from './rows.ts'
 
-const LONG_MS = 30_000
+const LONG_MS = 120_000
 
 suite('F4: after a restart of PostgreSQL', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wmoc restart '))
