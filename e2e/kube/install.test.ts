@@ -4,6 +4,8 @@ import { after, before, suite, test } from 'node:test'
 import { createClient } from '@wmoc/api/client'
 import { controllers } from '@wmoc/api/contracts/controllers'
 import { eventually } from '../support/stack.ts'
+import { forbidden, readPolicies, watchConnections } from './support/connections.ts'
+import type { ConnectionWatch, SeenConnection } from './support/connections.ts'
 import { told } from './support/gateway-events.ts'
 import { assertInOrder, watchGateway } from './support/gateway-history.ts'
 import type { GatewayHistory } from './support/gateway-history.ts'
@@ -29,6 +31,9 @@ import { startTraffic } from './support/traffic.ts'
 import type { Traffic } from './support/traffic.ts'
 
 const DEVICES = 200
+/** Of shards, and of the API: open to whoever comes through the ingress. */
+const HTTP_PORT = 8080
+const API_PORT = 8081
 /** How long a change of the shards may take on a busy machine. */
 const STEP_MS = 240_000
 
@@ -37,11 +42,14 @@ suite('the platform on a real cluster', () => {
   let traffic: Traffic
   let away: ShardsAway
   let history: GatewayHistory
+  let connections: ConnectionWatch
   before(async () => {
     platform = await installPlatform()
     history = watchGateway(platform)
+    connections = watchConnections(platform)
   })
   after(async () => {
+    await connections?.stop()
     await away?.stop()
     await traffic?.stop()
     await history?.stop()
@@ -111,6 +119,36 @@ suite('the platform on a real cluster', () => {
     const anew = traffic.fleet.report().filter(({ registrations }) => registrations > 1)
     assert.deepEqual(anew, [])
     assert.equal(away.most(), 0)
+  })
+
+  test('every connection is one that the network policies allow, and most others are not', async () => {
+    const seen = await connections.stop()
+    const cluster = await readPolicies(platform)
+    assert.deepEqual(forbidden(cluster, seen), [])
+    const partOf = ({ labels }: SeenConnection['to']) =>
+      labels['app.kubernetes.io/component'] ?? labels['app.kubernetes.io/name']
+    const pairs = new Set(seen.calls.map(({ from, to, port }) => `${partOf(from)} ${partOf(to)} ${port}`))
+    for (const pair of [
+      'api postgres 5432',
+      'worker postgres 5432',
+      'api redis 6379',
+      'gateway redis 6379',
+      'gateway api 8082',
+      'gateway gateway 7443',
+      'operator gateway 9082',
+    ])
+      assert.ok(pairs.has(pair), `${pair} was not seen, but ${[...pairs].join(', ')}`)
+    // The same calls by a pod of nobody's, and from the web server, which has nobody to call.
+    const stranger = { name: 'stranger', namespace: NAMESPACE, labels: {}, ports: {} }
+    const own = seen.calls.filter(({ to }) => to.namespace === NAMESPACE)
+    const closed = own.filter(({ port }) => port !== HTTP_PORT && port !== API_PORT)
+    const strange = closed.map((call) => ({ ...call, from: stranger }))
+    assert.equal(forbidden(cluster, { calls: strange, outside: [] }).length, closed.length)
+    const web = {
+      ...stranger,
+      labels: webLabels(seen.calls.find(({ to }) => partOf(to) === 'api')!.to.labels),
+    }
+    assert.deepEqual(forbidden(cluster, { calls: [], outside: [web] }), ['stranger calls somebody'])
   })
 
   test('scaling out and in loses no request and no controller, and each step is told', async () => {
@@ -378,6 +416,11 @@ async function otherRedis({ kubectl }: Installation): Promise<Readonly<Record<st
   const url = new URL((await readSecret(kubectl, 'wmoc-secrets'))['REDIS_URL']!)
   url.pathname = '/1'
   return { REDIS_URL: url.href }
+}
+
+/** Of a pod of the web server, made from those of a pod of the API. */
+function webLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return { ...labels, 'app.kubernetes.io/component': 'web' }
 }
 
 async function scale({ kubectl, gatewayWhen }: Installation, shards: number): Promise<void> {
