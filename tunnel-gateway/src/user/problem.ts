@@ -79,10 +79,15 @@ export function sendFailure(response: Answer, failure: StreamFailure, isDraining
       return sendAway(response)
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
-      return sendProblem(response, failure)
+      // Whatever it has done of it, reading changed nothing: a person may see what is shown of a device that is away.
+      return sendProblem(response, failure, {}, isRead(response.req) ? AWAY : [])
     default:
       return sendProblem(response, failure)
   }
+}
+
+function isRead({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 /** Nobody knows where the device is; what a person is shown of it then is a layer's to decide. */

@@ -148,6 +148,22 @@ suite('a device that is away', () => {
     assert.equal((await at.open('/never-seen')).text.includes('here'), true)
   })
 
+  test('shows the same where it leaves before it has answered, but for what may have changed something', async () => {
+    const { at, device, known } = await visited()
+    const leaves = (left: RawDevice) =>
+      left.serve(() => {
+        left.stop()
+        return null
+      })
+    leaves(device)
+    const page = await at.open('/never-seen')
+    assert.deepEqual([page.status, page.headers['x-wmoc-page']], [503, 'own'])
+    leaves(await harness.online(known, { max_req_header: 2_048 }))
+    const sent = await at.open('/', { method: 'POST', body: 'x=1' })
+    assert.equal(sent.status, 502)
+    assert.equal((JSON.parse(sent.text) as { code: string }).code, 'device_disconnected')
+  })
+
   test('has no copy of what it does not want kept, of errors and of what is too big', async () => {
     const { at, device } = await visited({
       '/secret': html('<p>1</p>', { 'Cache-Control': 'no-store' }),
