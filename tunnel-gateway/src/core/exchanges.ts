@@ -2,7 +2,8 @@
  * Requests on one tunnel, whatever its dialect: a pure machine. It knows how many a device holds, who waits in the
  * bounded queue, and what takes too long; what a request looks like on the wire is its owner's matter.
  */
-import type { StreamFailure, StreamSink } from './upstream.ts'
+import { valuesIn } from './upstream.ts'
+import type { DeviceHead, StreamFailure, StreamSink } from './upstream.ts'
 
 export interface ExchangeRules {
   readonly maxInFlight: number
@@ -193,13 +194,8 @@ export class Exchanges<E extends Exchange> {
   }
 }
 
-/** An answer that may be silent for long: an event stream. @param headers As the device gave them, unchecked. */
-export function isEventStream(headers: unknown): boolean {
-  if (typeof headers !== 'object' || headers === null) return false
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.length !== 12 || name.toLowerCase() !== 'content-type') continue
-    const first: unknown = Array.isArray(value) ? value[0] : value
-    return typeof first === 'string' && /^\s*text\/event-stream\s*(?:;|$)/i.test(first)
-  }
-  return false
+/** An answer that may be silent for long: an event stream. */
+export function isEventStream(head: DeviceHead): boolean {
+  const [type] = valuesIn(head, 'content-type')
+  return typeof type === 'string' && /^\s*text\/event-stream\s*(?:;|$)/i.test(type)
 }

@@ -245,7 +245,7 @@ suite('the response policy', () => {
           anything,
         ),
         (headers) => {
-          const built = buildResponseHead(200, headers, context)
+          const built = buildResponseHead({ status: 200, headers }, context)
           if (!built.ok) return
           for (let index = 0; index < built.headers.length; index += 2) {
             assert.match(built.headers[index]!, HEADER_NAME)
@@ -259,8 +259,40 @@ suite('the response policy', () => {
     )
   })
 
+  test('T1: headers that a frame carried are judged like those of an object', () => {
+    const name = fc.constantFrom(
+      'a',
+      'connection',
+      'set-cookie',
+      'etag',
+      'x-wmoc-a',
+      ':epoch',
+      'content-type',
+      'a b',
+    )
+    const value = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('a', 'etag', '5', 'a\nb'))
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(name, value), { selector: ([one]) => one }), (pairs) => {
+        const list = pairs.flat()
+        const headers = Object.fromEntries(pairs)
+        assert.deepEqual(
+          buildResponseHead({ status: 200, list }, context),
+          buildResponseHead({ status: 200, headers }, context),
+        )
+      }),
+      { numRuns: 1_000 },
+    )
+    assert.deepEqual(buildResponseHead({ status: 200, list: [':controller', 'a'] }, context), {
+      ok: false,
+      reason: 'header_name',
+    })
+  })
+
   test('text beyond Latin-1 goes as its UTF-8 octets', () => {
-    const built = buildResponseHead(200, { 'Content-Disposition': 'attachment; filename="лог.csv"' }, context)
+    const built = buildResponseHead(
+      { status: 200, headers: { 'Content-Disposition': 'attachment; filename="лог.csv"' } },
+      context,
+    )
     assert.ok(built.ok)
     assert.equal(Buffer.from(built.headers[1]!, 'latin1').toString(), 'attachment; filename="лог.csv"')
   })
@@ -276,8 +308,10 @@ suite('the response policy', () => {
     ]
     for (const [given, hasValidator, expected] of cases) {
       const built = buildResponseHead(
-        200,
-        { ...(given ? { 'Cache-Control': given } : {}), ...(hasValidator ? { ETag: '"a"' } : {}) },
+        {
+          status: 200,
+          headers: { ...(given ? { 'Cache-Control': given } : {}), ...(hasValidator ? { ETag: '"a"' } : {}) },
+        },
         context,
       )
       assert.ok(built.ok)
@@ -287,8 +321,10 @@ suite('the response policy', () => {
 
   test('a device cannot name away what protects the user', () => {
     const built = buildResponseHead(
-      200,
-      { Connection: 'x-content-type-options, content-security-policy, cache-control' },
+      {
+        status: 200,
+        headers: { Connection: 'x-content-type-options, content-security-policy, cache-control' },
+      },
       context,
     )
     assert.ok(built.ok)

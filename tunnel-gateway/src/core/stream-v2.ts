@@ -118,10 +118,9 @@ export class StreamV2 implements Exchange, StreamHandler {
   head(head: ResponseHead, isLast: boolean): void {
     if (!this.#isAwaited) return
     this.isWebSocket = head.status === 101 && !isLast
-    const headers = blockOf(head.headers)
-    if (!this.sink.head({ status: head.status, headers }, isLast))
-      return this.#end('bad_device_response', false, RESET.badResponse)
-    this.isLong = this.isWebSocket || (!isLast && isEventStream(headers))
+    const given = { status: head.status, list: head.headers }
+    if (!this.sink.head(given, isLast)) return this.#end('bad_device_response', false, RESET.badResponse)
+    this.isLong = this.isWebSocket || (!isLast && isEventStream(given))
     this.#streams.exchanges.heard(this, this.now)
   }
 

@@ -56,8 +56,9 @@ function toCount(text: string): number | null {
  * The head of a device's answer, checked as far as frames need it; the header policy stands at the user's side. Null: it
  * can't be carried.
  */
-export function packResponse({ status, headers }: DeviceHead): ResponseHead | null {
+export function packResponse({ status, headers, list: carried }: DeviceHead): ResponseHead | null {
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 100 || status > 999) return null
+  if (carried !== undefined) return fitsFrame(carried) ? { status, headers: carried } : null
   const list: string[] = []
   if (headers === undefined || headers === null) return { status, headers: list }
   if (typeof headers !== 'object' || Array.isArray(headers)) return null
@@ -66,8 +67,21 @@ export function packResponse({ status, headers }: DeviceHead): ResponseHead | nu
 
 /** Null: no shard of ours wrote this. */
 export function unpackResponse({ status, headers }: ResponseHead): DeviceHead | null {
-  const block = toBlock(headers, 0)
-  return block && { status, headers: block }
+  return hasPseudo(headers, 0) ? null : { status, list: headers }
+}
+
+function hasPseudo(list: HeaderList, from: number): boolean {
+  for (let at = from; at + 1 < list.length; at += 2) if (isPseudo(list[at]!)) return true
+  return false
+}
+
+/** Whether headers of a device's frame fit one between shards. */
+function fitsFrame(list: HeaderList): boolean {
+  let bytes = 0
+  for (const text of list) bytes += text.length + 4
+  return (
+    bytes <= V2_LIMITS.maxHeadBytes - 64 && list.length <= 2 * V2_LIMITS.maxHeaders && !hasPseudo(list, 0)
+  )
 }
 
 /** Name, value, name, value … of a block; undefined stays so. */

@@ -3,6 +3,7 @@
  * length and coding, and an answer that has begun is either whole or visibly cut.
  */
 import type { Span } from '@wmoc/platform/tracing'
+import { latin1 } from '@wmoc/protocol/v2/header-block'
 import { eventTail, firstEventEnd, isBetweenEvents } from '#src/core/response-events.ts'
 import type { HeaderBlock } from '#src/core/request-headers.ts'
 import { buildResponseHead } from '#src/core/response-head.ts'
@@ -93,7 +94,7 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   head(message: DeviceHead, isLast: boolean): boolean {
-    const head = buildResponseHead(message.status, message.headers, this.#context!)
+    const head = buildResponseHead(message, this.#context!)
     if (!head.ok) {
       this.#ports.violation(this.controllerId, head.reason)
       return false
@@ -227,25 +228,29 @@ export class Exchange implements StreamSink, LiveEntry {
     )
   }
 
-  #writeHead(framing: readonly string[]): void {
+  /** @param length Of the body; null: none is told. */
+  #writeHead(length: number | null): void {
     const { response, extraHeaders } = this.#proxied
     const deviceMs = this.#headAt - this.#openedAt
     const ownMs = this.#openedAt - this.#startedAt
     const timing = `wmoc;dur=${ownMs.toFixed(1)}, device;dur=${deviceMs.toFixed(1)}`
     const head = this.#head!
-    response.writeHead(head.status, [...head.headers, ...extraHeaders, 'Server-Timing', timing, ...framing])
+    const headers = head.headers.concat(extraHeaders)
+    headers.push('Server-Timing', timing)
+    if (length !== null) headers.push('Content-Length', String(length))
+    response.writeHead(head.status, headers)
   }
 
   #sendWhole(pieces: readonly Uint8Array[]): void {
     const { isBodiless, status } = this.#head!
     // HEAD and 304 tell the length that the device told; 204 has none (RFC 9110 section 8.6).
     const hasLength = !isBodiless || status === 205
-    this.#writeHead(hasLength ? ['Content-Length', String(this.#received)] : [])
+    this.#writeHead(hasLength ? this.#received : null)
     const { response } = this.#proxied
     const body = pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
     // Head and body as one string are one piece to write.
     if (body === undefined || body.length > MAX_JOINED_BYTES) response.end(body)
-    else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
+    else response.end(latin1(body), 'latin1')
   }
 
   #endStreamed(trailers: HeaderBlock | undefined): void {
@@ -263,7 +268,7 @@ export class Exchange implements StreamSink, LiveEntry {
     if (this.#isOver || pieces === null) return
     const { response } = this.#proxied
     this.#held = null
-    this.#writeHead(this.#promised === null ? [] : ['Content-Length', String(this.#promised)])
+    this.#writeHead(this.#promised)
     if (pieces.length === 0) response.flushHeaders()
     response.cork()
     for (const piece of pieces) this.#write(piece)
