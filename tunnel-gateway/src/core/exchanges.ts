@@ -62,6 +62,10 @@ export class Exchanges<E extends Exchange> {
   /** False when the queue is full; nothing was kept. */
   open(exchange: E, now: number): boolean {
     if (!this.hasRoom) return false
+    if (this.#queue.length === 0 && this.#active.size < this.#rules.maxInFlight) {
+      this.#start(exchange, now)
+      return true
+    }
     const firstLate = exchange.isLate ? -1 : this.#queue.findIndex(({ isLate }) => isLate)
     if (firstLate < 0) this.#queue.push(exchange)
     else this.#queue.splice(firstLate, 0, exchange)
@@ -184,13 +188,15 @@ export class Exchanges<E extends Exchange> {
   }
 
   #pump(now: number): void {
-    while (this.#queue.length > 0 && this.#active.size < this.#rules.maxInFlight) {
-      const exchange = this.#queue.shift()!
-      exchange.state = 'waiting'
-      exchange.since = now
-      this.#active.add(exchange)
-      this.#ports.start(exchange)
-    }
+    while (this.#queue.length > 0 && this.#active.size < this.#rules.maxInFlight)
+      this.#start(this.#queue.shift()!, now)
+  }
+
+  #start(exchange: E, now: number): void {
+    exchange.state = 'waiting'
+    exchange.since = now
+    this.#active.add(exchange)
+    this.#ports.start(exchange)
   }
 }
 

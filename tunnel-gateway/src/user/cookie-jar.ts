@@ -29,7 +29,8 @@ export interface CookieJars {
 }
 
 export function createCookieJars(store: Store): CookieJars {
-  const jars = new LRUCache<string, readonly JarCookie[]>({ max: 10_000, ttl: 60_000 })
+  // By the second: by the millisecond, as is the default, it sets a timer a thousand times a second.
+  const jars = new LRUCache<string, readonly JarCookie[]>({ max: 10_000, ttl: 60_000, ttlResolution: 1_000 })
   const keyOf = (sessionId: string, controllerId: string) => `wmoc:jar:${sessionId}:${controllerId}`
 
   /** Without the store there are no cookies; the request goes on. */

@@ -112,7 +112,7 @@ export class Exchange implements StreamSink, LiveEntry {
     }
     this.#promised = head.declaredLength
     // Later than the bytes that came with the head, sooner than those that did not.
-    process.nextTick(() => this.#begin())
+    beginSoon(this)
     return true
   }
 
@@ -129,7 +129,7 @@ export class Exchange implements StreamSink, LiveEntry {
     if (this.#isOver) return
     if (this.#promised !== null && this.#received !== this.#promised) return this.#lied()
     // Trailers come after chunks, not after a body whose length was told (RFC 9112 section 7.1.2).
-    if (trailers !== undefined && this.#promised === null && !this.#head!.isBodiless) this.#begin()
+    if (trailers !== undefined && this.#promised === null && !this.#head!.isBodiless) this.begin()
     this.#isOver = true
     if (this.#held === null) this.#endStreamed(trailers)
     else this.#sendWhole(this.#held)
@@ -263,7 +263,7 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   /** Without a length that the device told, Node frames the body in chunks: a cut transfer can't pass for a whole one. */
-  #begin(): void {
+  begin(): void {
     const pieces = this.#held
     if (this.#isOver || pieces === null) return
     const { response } = this.#proxied
@@ -307,6 +307,21 @@ export class Exchange implements StreamSink, LiveEntry {
     this.#count('ok')
     return true
   }
+}
+
+/** Answers whose rest does not come with their heads. */
+let beginning: Exchange[] = []
+
+/** One tick for all heads of this turn. */
+function beginSoon(exchange: Exchange): void {
+  if (beginning.length === 0) process.nextTick(beginAll)
+  beginning.push(exchange)
+}
+
+function beginAll(): void {
+  const now = beginning
+  beginning = []
+  for (const exchange of now) exchange.begin()
 }
 
 function inPairs(list: readonly string[]): [string, string][] {

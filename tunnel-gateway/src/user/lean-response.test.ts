@@ -86,6 +86,7 @@ const CASES: readonly [string, Handler, string?][] = [
   ['two lengths', withHead(200, [...LENGTH, ...LENGTH])],
   ['chunks asked for', withHead(200, ['Transfer-Encoding', 'chunked'])],
   ['a date of its own', withHead(200, ['Date', 'Thu, 01 Jan 1970 00:00:00 GMT', ...LENGTH])],
+  ['two dates', withHead(200, ['date', 'x', 'Date', 'y', ...LENGTH])],
   ['Connection: close', withHead(200, ['connection', 'close', ...LENGTH])],
   ['Keep-Alive of its own', withHead(200, ['Keep-Alive', 'timeout=1', ...LENGTH])],
   ['Content-Disposition', withHead(200, [...LENGTH, 'Content-Disposition', 'inline; filename="\xe9"'])],

@@ -12,8 +12,8 @@ interface Kept {
   readonly _keepAliveTimeout: number
 }
 
-/** A name that is written as it is, the length, or one that Node's own way has to look at. */
-type Kind = 'plain' | 'length' | 'special'
+/** A name that is written as it is, one that is counted, or one that Node's own way has to look at. */
+type Kind = 'plain' | 'length' | 'date' | 'special'
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** RFC 9110 section 5.5, as strictly as Node asks. */
@@ -23,7 +23,6 @@ const SPECIAL: ReadonlySet<string> = new Set([
   'keep-alive',
   'transfer-encoding',
   'trailer',
-  'date',
   'expect',
   'content-disposition',
 ])
@@ -48,7 +47,7 @@ export class LeanResponse extends ServerResponse {
     const kept = this as unknown as Kept
     this.statusCode = status
     this.statusMessage = STATUS_CODES[status] ?? 'unknown'
-    kept._header = `HTTP/1.1 ${status} ${this.statusMessage}\r\n${text}${dateLine()}${keepAlive(kept._keepAliveTimeout)}\r\n`
+    kept._header = `HTTP/1.1 ${status} ${this.statusMessage}\r\n${text}${keepAlive(kept._keepAliveTimeout)}\r\n`
     this.#isLean = true
     return this
   }
@@ -92,6 +91,7 @@ export class LeanResponse extends ServerResponse {
 function fields(headers: readonly unknown[]): string | null {
   let text = ''
   let lengths = 0
+  let isDated = false
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]
     const value = headers[at + 1]
@@ -99,15 +99,24 @@ function fields(headers: readonly unknown[]): string | null {
     const kind = kinds.get(name) ?? kindOf(name)
     if (kind === 'special' || BAD_VALUE.test(value)) return null
     if (kind === 'length') lengths += 1
+    if (kind === 'date') isDated = true
     text += `${name}: ${value}\r\n`
   }
-  return lengths === 1 ? text : null
+  if (lengths !== 1) return null
+  return isDated ? text : text + dateLine()
 }
 
 function kindOf(name: string): Kind {
   if (!NAME.test(name)) return 'special'
   const lower = name.toLowerCase()
-  const kind = lower === 'content-length' ? 'length' : SPECIAL.has(lower) ? 'special' : 'plain'
+  const kind =
+    lower === 'content-length'
+      ? 'length'
+      : lower === 'date'
+        ? 'date'
+        : SPECIAL.has(lower)
+          ? 'special'
+          : 'plain'
   if (kinds.size >= MAX_KINDS) kinds.clear()
   kinds.set(name, kind)
   return kind
