@@ -5,10 +5,10 @@ import { QUEUE_MARKS } from '@wmoc/protocol/v2/mux'
 import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import { isEventStream } from './exchanges.ts'
 import type { Exchange } from './exchanges.ts'
-import { addHeader } from './header-names.ts'
+import { blockOf } from './header-names.ts'
 import { createMessageBuilder } from './message-builder.ts'
 import type { MessageBuilder } from './message-builder.ts'
-import type { HeaderBlock } from './request-headers.ts'
+import type { HeaderBlock } from './header-names.ts'
 import type { StreamsV2 } from './streams-v2.ts'
 import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from './upstream.ts'
 
@@ -204,7 +204,7 @@ export class UserEnd implements UpstreamStream {
     const { method, path, headers, kind } = this.#request!
     this.#request = null
     const isLast = this.isSent && this.#early === null && this.#trailers === undefined
-    const head = { method, path, headers: listOf(headers) }
+    const head = { method, path, headers }
     return { head, kind: kind === 'websocket' ? ('websocket' as const) : ('request' as const), isLast }
   }
 
@@ -290,10 +290,4 @@ function listOf(block: HeaderBlock): string[] {
     else for (const one of value) list.push(lower, one)
   }
   return list
-}
-
-function blockOf(list: HeaderList): HeaderBlock {
-  const block = Object.create(null) as HeaderBlock
-  for (let at = 0; at + 1 < list.length; at += 2) addHeader(block, list[at]!, list[at + 1]!)
-  return block
 }

@@ -3,7 +3,7 @@
  * user's side knows nothing else of devices, and devices nothing else of users.
  */
 import type { HeaderList } from '@wmoc/protocol/v2/mux'
-import type { HeaderBlock } from './request-headers.ts'
+import type { HeaderBlock } from './header-names.ts'
 
 export type StreamFailure =
   /** The device may have got the request. */
@@ -22,8 +22,8 @@ export interface UpstreamRequest {
   readonly method: string
   /** Raw path and query. */
   readonly path: string
-  /** As the header diet left them; trimmed to `maxRequestHeader` by whoever made them. */
-  readonly headers: HeaderBlock
+  /** Name after value, the names in lower case, as the header diet left them; trimmed to `maxRequestHeader` by whoever made them. */
+  readonly headers: HeaderList
   /** What follows: nothing, a body by `write` … `end`, or, once the device said 101, a WebSocket's messages. */
   readonly kind: 'bodiless' | 'body' | 'websocket'
   /** Of the body; null: unknown. */

@@ -5,7 +5,7 @@
 import type { Span } from '@wmoc/platform/tracing'
 import { latin1 } from '@wmoc/protocol/v2/header-block'
 import { eventTail, firstEventEnd, isBetweenEvents } from '#src/core/response-events.ts'
-import type { HeaderBlock } from '#src/core/request-headers.ts'
+import type { HeaderBlock } from '#src/core/header-names.ts'
 import { buildResponseHead } from '#src/core/response-head.ts'
 import type { ResponseContext, ResponseHead } from '#src/core/response-head.ts'
 import { allowedTrailers } from '#src/core/trailers.ts'
