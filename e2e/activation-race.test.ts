@@ -44,16 +44,14 @@ suite('one controller, several who want to be it', () => {
 
   /** The code it is closed with; being accepted instead is a failure at once. */
   async function closeCode(impostor: RawDevice): Promise<number> {
-    const accepted = impostor
-      .next('registered', 20_000)
-      .then(() => assert.fail('the impostor was registered'))
+    const accepted = impostor.next('registered').then(() => assert.fail('the impostor was registered'))
     // The later of the two has nobody who waits for it.
     accepted.catch(() => undefined)
     return (await Promise.race([impostor.closed, accepted])).code
   }
 
   async function endOf(device: RawDevice, mac: string): Promise<End> {
-    const registered = device.next('registered', 20_000)
+    const registered = device.next('registered')
     registered.catch(() => undefined)
     const first = await Promise.race([registered, device.closed])
     if ('code' in first) return { mac, outcome: 'refused', closeCode: first.code }

@@ -33,7 +33,7 @@ const BLOWS: readonly (readonly (ServiceName | 'devices')[])[] = [
   ['api', 'worker'],
 ]
 
-suite('kill -9 in the middle of the work', { timeout: 240_000 }, () => {
+suite('kill -9 in the middle of the work', () => {
   let platform: TestStack
   let owner: Person
   let database: Database
@@ -158,14 +158,14 @@ suite('kill -9 in the middle of the work', { timeout: 240_000 }, () => {
     assert.equal(accepted.size, COMMANDS + FAILURES)
     assert.ok(refusals > 0, 'some requests met a dead process')
 
-    await eventually(async () => meters.every((meter) => meter.unacknowledged === 0), 'all acks', 60_000)
+    await eventually(async () => meters.every((meter) => meter.unacknowledged === 0), 'all acks', 120_000)
     await eventually(
       async () => {
         const open = await database.rows(`SELECT id FROM commands WHERE state IN ('queued', 'sent') LIMIT 1`)
         return open.length === 0
       },
       'all commands finished',
-      60_000,
+      120_000,
     )
   })
 
@@ -205,24 +205,20 @@ suite('kill -9 in the middle of the work', { timeout: 240_000 }, () => {
   })
 
   test('has the work of the worker done as well: rollups hold every value, each failure is told once', async () => {
-    await eventually(
-      async () => {
-        const [row] = await database.rows<{ count: number }>(
-          `SELECT coalesce(sum(count), 0)::int AS count FROM metrics_1m WHERE metric_type = 'n'`,
-        )
-        assert.ok(row!.count <= BATCHES)
-        return row!.count === BATCHES
-      },
-      'all values rolled up',
-      30_000,
-    )
+    await eventually(async () => {
+      const [row] = await database.rows<{ count: number }>(
+        `SELECT coalesce(sum(count), 0)::int AS count FROM metrics_1m WHERE metric_type = 'n'`,
+      )
+      assert.ok(row!.count <= BATCHES)
+      return row!.count === BATCHES
+    }, 'all values rolled up')
     const told = async () =>
       database.rows<{ id: string }>(
         `SELECT data->>'commandId' AS id FROM notifications WHERE type = 'command_failed'`,
       )
     const failed = await database.rows<{ id: string }>(`SELECT id FROM commands WHERE state = 'failed'`)
     assert.ok(failed.length >= FAILURES)
-    await eventually(async () => (await told()).length >= failed.length, 'all failures told', 30_000)
+    await eventually(async () => (await told()).length >= failed.length, 'all failures told')
     const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id).toSorted()
     assert.deepEqual(ids(await told()), ids(failed))
   })

@@ -11,7 +11,7 @@ import { eventually } from './support/stack.ts'
 
 const CONFLICT = 4423
 
-suite('two copies of one credential on two shards', { timeout: 120_000 }, () => {
+suite('two copies of one credential on two shards', () => {
   let stage: Stage
   let device: FleetDevice
   const copies: { simulator: Simulator; codes: number[] }[] = []
@@ -55,19 +55,17 @@ suite('two copies of one credential on two shards', { timeout: 120_000 }, () => 
     await eventually(
       async () => copies.some(({ codes }) => codes.includes(CONFLICT)),
       'a copy refused',
-      60_000,
+      120_000,
     )
     for (const port of [one, other]) connect(port, `02:00:00:00:00:0${port === one ? 1 : 2}`)
     const late = copies.slice(-2)
     await eventually(
       async () => late.every(({ codes }) => codes[0] === CONFLICT),
       'both refused on both shards',
-      30_000,
     )
     await eventually(
       async () => (await stage.ask(one, device.controller_id, '/')).status === 503,
       'neither served',
-      15_000,
     )
     const client = new Client({ connectionString: stage.stack.databaseUrl })
     await client.connect()
@@ -80,7 +78,6 @@ suite('two copies of one credential on two shards', { timeout: 120_000 }, () => 
             )
           ).rowCount,
         'the owner told',
-        30_000,
       )
     } finally {
       await client.end()

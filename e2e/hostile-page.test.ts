@@ -1,126 +1,52 @@
 /** A controller with hostile pages, opened by its own owner in a real browser. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { IncomingHttpHeaders, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
-import { openBrowser } from '@wmoc/testkit/chromium'
-import type { TestBrowser, WatchedContext } from '@wmoc/testkit/chromium'
-import type { Frame, Page, Response } from 'playwright-core'
-import { openDatabase } from './support/database.ts'
-import type { Database } from './support/database.ts'
-import { claimDevice } from './support/device.ts'
+import type { Cookie, Frame, Page } from 'playwright-core'
+import { overviewShown } from './support/browser.ts'
 import type { OwnDevice } from './support/device.ts'
-import { hostileAnswer, OVERREACHING } from './support/hostile-device.ts'
-import { eventually, openStack } from './support/stack.ts'
-import type { Person, TestStack } from './support/stack.ts'
+import { OVERREACHING } from './support/hostile-device.ts'
+import { answersTo, attackIn, forged, framed, openHostileStage } from './support/hostile-stage.ts'
+import type { HostileStage } from './support/hostile-stage.ts'
+import { eventually } from './support/stack.ts'
+
+const valueOf = ({ name, value }: Cookie) => `${name}=${value}`
 
 suite('a hostile device of its own owner', () => {
-  let platform: TestStack
-  let database: Database
-  let browser: TestBrowser
-  let watched: WatchedContext
-  let owner: Person
-  let hostile: OwnDevice
-  let neighbour: OwnDevice
-  /** Tabs: the portal, signed in; the hostile page on its own origin. */
-  let portal: Page
+  let stage: HostileStage
+  /** The tab that shows the hostile page on its own origin. */
   let page: Page
   let pageOrigin: string
   let neighbourOrigin: string
-  let elsewhere: Server
-  let elsewhereUrl: string
-  const reachedElsewhere: IncomingHttpHeaders[] = []
 
   before(async () => {
-    elsewhere = createServer((request, response) => {
-      reachedElsewhere.push(request.headers)
-      response.end()
-    }).listen(0, '127.0.0.1')
-    await once(elsewhere, 'listening')
-    elsewhereUrl = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`
-    ;[platform, browser] = await Promise.all([openStack(), openBrowser()])
-    database = await openDatabase(platform)
-    owner = await platform.signIn('owner@wmoc.example')
-    hostile = await claimDevice(platform, owner, {
-      name: 'Waiting',
-      answer: hostileAnswer,
-    })
-    neighbour = await claimDevice(platform, owner, {
-      name: 'Neighbour',
-      answer: () => ({ body: 'neighbour' }),
-    })
-    watched = await browser.newContext({ locale: 'en-GB' })
-    portal = await watched.newPage()
-    await portal.goto(await platform.signInLink('owner@wmoc.example'))
-    await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
-    page = await watched.newPage()
+    stage = await openHostileStage()
+    page = await stage.watched.newPage()
     // The browser has the cookies of both devices.
-    neighbourOrigin = await openDevice(page, neighbour)
-    pageOrigin = await openDevice(page, hostile)
+    neighbourOrigin = await openDevice(page, stage.neighbour)
+    pageOrigin = await openDevice(page, stage.hostile)
   })
-  after(async () => {
-    await browser?.close()
-    await Promise.all([hostile?.stop(), neighbour?.stop()])
-    await database?.close()
-    await platform?.stop()
-    elsewhere?.closeAllConnections()
-    elsewhere?.close()
-  })
+  after(() => stage?.stop())
 
   /** Opens its page through the portal's address; answers the origin it ends on. */
   async function openDevice(tab: Page, device: OwnDevice, path = '/'): Promise<string> {
-    await tab.goto(`${platform.url}/c/${device.id}${path}`)
+    await tab.goto(`${stage.platform.url}/c/${device.id}${path}`)
     return new URL(tab.url()).origin
   }
 
-  /** Runs hostile code in the hostile page: what it returns as text, or the name of the error it met. */
-  const attack = (code: string): Promise<string> =>
-    page.evaluate(
-      `(async () => { try { return String(await (async () => { ${code} })()) } catch (e) { return e.name } })()`,
-    )
-
-  /** Runs it and answers what the hostile tab got meanwhile. */
-  async function answersTo(act: () => Promise<unknown>, settleMs = 400): Promise<Response[]> {
-    const answers: Response[] = []
-    const listen = (response: Response) => void answers.push(response)
-    page.on('response', listen)
-    await act()
-    await new Promise((resolve) => setTimeout(resolve, settleMs))
-    page.off('response', listen)
-    return answers
-  }
+  const attack = (code: string) => attackIn(page, code)
 
   async function changingNothing(act: () => Promise<void>): Promise<void> {
-    const print = async () => {
-      const found = await database.fingerprint({ withoutColumns: ['last_seen_at', 'last_used_at'] })
-      // What the gateway counts of pages, which it tells every few seconds.
-      for (const table of ['page_figures', 'ingest_receipts']) delete found[table]
-      return found
-    }
+    const print = () => stage.database.fingerprint({ withoutColumns: ['last_seen_at', 'last_used_at'] })
     const known = await print()
     await act()
     assert.deepEqual(await print(), known)
   }
 
-  /** Without what the browser asks for by itself, with the page's own cookie, for a tab that shows this origin. */
-  const reachedNeighbour = () =>
-    neighbour.requests
-      .map(({ method, path }) => `${method} ${path}`)
-      .filter((call) => !call.endsWith('/favicon.ico'))
-  const isSignedIn = async () => {
-    await portal.reload()
-    await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
-  }
-  const portalCookies = async () =>
-    (await watched.context.cookies(platform.url)).map(({ name, value }) => `${name}=${value}`).toSorted()
-
   test("O1: is shown on its own origin and can't read the portal's API, whose cookie never goes along", async () => {
-    assert.notEqual(pageOrigin, platform.url)
+    assert.notEqual(pageOrigin, stage.platform.url)
     assert.match(new URL(pageOrigin).hostname, /^[a-z0-9-]+\.localhost$/)
-    const api = `${platform.url}/api/auth/me`
-    const answers = await answersTo(async () => {
+    const api = `${stage.platform.url}/api/auth/me`
+    const answers = await answersTo(page, async () => {
       assert.equal(
         await attack(`return (await fetch('${api}', { credentials: 'include' })).text()`),
         'TypeError',
@@ -133,7 +59,7 @@ suite('a hostile device of its own owner', () => {
       )
       assert.equal(
         await attack(
-          `return (await fetch('${platform.url}/api/auth/refresh', { method: 'POST', credentials: 'include' })).text()`,
+          `return (await fetch('${stage.platform.url}/api/auth/refresh', { method: 'POST', credentials: 'include' })).text()`,
         ),
         'TypeError',
       )
@@ -143,58 +69,52 @@ suite('a hostile device of its own owner', () => {
       assert.ok(!cookie.includes('wmoc_refresh'), `${answer.url()} went with ${cookie}`)
       assert.ok(answer.status() >= 400, `${answer.url()} ${answer.status()}`)
     }
-    await isSignedIn()
+    await stage.isSignedIn()
   })
 
   test('O1: its HTML on the portal’s host is for programs, and would run without an origin', async () => {
-    const answer = await owner.fetch(`/c/${hostile.id}/`)
+    const answer = await stage.owner.fetch(`/c/${stage.hostile.id}/`)
     assert.match(answer.headers.get('content-security-policy')!, /(^|, )sandbox$/)
-    const fetched = `fetch('/c/${hostile.id}/').then((answer) => answer.status)`
-    assert.equal(await portal.evaluate(fetched), 401)
+    const fetched = `fetch('/c/${stage.hostile.id}/').then((answer) => answer.status)`
+    assert.equal(await stage.portal.evaluate(fetched), 401)
   })
 
   test("O2: can't frame the portal, its API's reference, or another device", async () => {
     for (const target of [
-      platform.url,
-      `${platform.url}/account`,
-      `${platform.url}/api/docs`,
+      stage.platform.url,
+      `${stage.platform.url}/account`,
+      `${stage.platform.url}/api/docs`,
       neighbourOrigin,
     ]) {
-      const seen = await attack(`
-        const frame = document.createElement('iframe')
-        const loaded = new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 3000) })
-        frame.src = '${target}'
-        document.body.append(frame)
-        await loaded
-        try { return frame.contentWindow.document.body.textContent } catch (error) { return error.name }`)
+      const seen = await attack(framed(target))
       assert.equal(seen, 'SecurityError', target)
       // Refused, or the tiny page that only says which address was asked for.
       const isEmpty = async (frame: Frame) =>
         frame.url().startsWith('chrome-error:') ||
         (await frame.evaluate<string>('document.title + document.body.textContent')) === ''
-      const framed = () => page.frames().filter((frame) => frame !== page.mainFrame())
+      const frames = () => page.frames().filter((frame) => frame !== page.mainFrame())
       await eventually(
-        async () => (await Promise.all(framed().map(isEmpty))).every(Boolean),
+        async () => (await Promise.all(frames().map(isEmpty))).every(Boolean),
         `nothing of ${target} in a frame`,
       )
       await attack(`document.querySelector('iframe').remove()`)
     }
-    assert.deepEqual(reachedNeighbour(), ['GET /'])
+    assert.deepEqual(stage.reachedNeighbour(), ['GET /'])
   })
 
   test('O3: a service worker of it controls its own origin at most, never the portal', async () => {
     const register = (script: string) =>
       `const got = await navigator.serviceWorker.register('${script}', { scope: '/' }); return got.scope`
-    assert.equal(await attack(register(`${platform.url}/sw.js`)), 'SecurityError')
+    assert.equal(await attack(register(`${stage.platform.url}/sw.js`)), 'SecurityError')
     assert.equal(await attack(register('/sw.js')), `${pageOrigin}/`)
-    const onPortal = await portal.evaluate(
-      `navigator.serviceWorker.register('/c/${hostile.id}/sw.js', { scope: '/c/${hostile.id}/' }).then(String, (error) => error.name)`,
+    const onPortal = await stage.portal.evaluate(
+      `navigator.serviceWorker.register('/c/${stage.hostile.id}/sw.js', { scope: '/c/${stage.hostile.id}/' }).then(String, (error) => error.name)`,
     )
     assert.ok(['TypeError', 'SecurityError'].includes(onPortal as string), String(onPortal))
-    await isSignedIn()
-    assert.equal(await portal.evaluate(`navigator.serviceWorker.controller`), null)
+    await stage.isSignedIn()
+    assert.equal(await stage.portal.evaluate(`navigator.serviceWorker.controller`), null)
     assert.equal(
-      await portal.evaluate(`navigator.serviceWorker.getRegistrations().then((all) => all.length)`),
+      await stage.portal.evaluate(`navigator.serviceWorker.getRegistrations().then((all) => all.length)`),
       0,
     )
     await attack(`for (const one of await navigator.serviceWorker.getRegistrations()) await one.unregister()`)
@@ -202,10 +122,10 @@ suite('a hostile device of its own owner', () => {
   })
 
   test('O4: neither reads nor commands another device of the same person', async () => {
-    const reached = reachedNeighbour()
-    const targets = [`${neighbourOrigin}/open`, `${platform.url}/c/${neighbour.id}/open`]
+    const reached = stage.reachedNeighbour()
+    const targets = [`${neighbourOrigin}/open`, `${stage.platform.url}/c/${stage.neighbour.id}/open`]
     for (const target of targets) {
-      const answers = await answersTo(async () => {
+      const answers = await answersTo(page, async () => {
         for (const method of ['GET', 'POST'])
           assert.equal(
             await attack(
@@ -235,32 +155,25 @@ suite('a hostile device of its own owner', () => {
       await page.waitForURL((url) => url.origin !== pageOrigin)
       await page.goto(`${pageOrigin}/`)
     }
-    assert.deepEqual(reachedNeighbour(), reached)
+    assert.deepEqual(stage.reachedNeighbour(), reached)
   })
 
   test('O5: no form and no request of it changes anything by the portal’s API', async () => {
     // It writes rows when their time has come, which are nobody's doing here.
-    await platform.stack.kill('worker')
+    await stage.platform.stack.kill('worker')
     const paths = [
       '/api/auth/logout',
       '/api/auth/refresh',
       '/api/auth/sessions/revoke-others',
       '/api/controllers/activate',
-      `/api/controllers/${neighbour.id}/commands`,
+      `/api/controllers/${stage.neighbour.id}/commands`,
     ]
     await changingNothing(async () => {
       for (const path of paths) {
-        const url = `${platform.url}${path}`
-        const answers = await answersTo(async () => {
-          await attack(
-            `await fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"name":"x"}' })`,
-          )
-          await attack(`await fetch('${url}', { method: 'DELETE', credentials: 'include' })`)
-          await attack(`navigator.sendBeacon('${url}', new Blob(['{}'], { type: 'text/plain' }))`)
-          await attack(`
-            document.body.innerHTML = '<form method="post" enctype="text/plain" action="${url}"><input name="{&quot;a" value="b&quot;:1}"></form>'
-            document.querySelector('form').submit()`)
-          await page.waitForURL((at) => at.origin === platform.url)
+        const url = `${stage.platform.url}${path}`
+        const answers = await answersTo(page, async () => {
+          for (const code of forged(url)) await attack(code)
+          await page.waitForURL((at) => at.origin === stage.platform.url)
         })
         const refused = answers.filter(
           (answer) => answer.url() === url && answer.request().method() !== 'OPTIONS',
@@ -270,16 +183,16 @@ suite('a hostile device of its own owner', () => {
         await page.goto(`${pageOrigin}/`)
       }
     })
-    await platform.stack.restart('worker')
-    assert.deepEqual(neighbour.commands, [])
-    await isSignedIn()
+    await stage.platform.stack.restart('worker')
+    assert.deepEqual(stage.neighbour.commands, [])
+    await stage.isSignedIn()
   })
 
   test('O6, O7: no cookie of it reaches the portal or replaces one of ours', async () => {
-    const ours = await portalCookies()
+    const ours = await stage.portalCookies(valueOf)
     assert.ok(ours.some((cookie) => cookie.startsWith('__Host-wmoc_refresh=')))
     const pageCookie = async () =>
-      (await watched.context.cookies(pageOrigin)).find(({ name }) => name === '__Host-wmoc_page')?.value
+      (await stage.watched.context.cookies(pageOrigin)).find(({ name }) => name === '__Host-wmoc_page')?.value
     const signed = await pageCookie()
     assert.ok(signed)
     assert.equal((await page.goto(`${pageOrigin}/cookies`))?.status(), 200)
@@ -291,56 +204,58 @@ suite('a hostile device of its own owner', () => {
         }
       }
       document.cookie = '__Host-wmoc_page=evil; path=/; secure'`)
-    assert.deepEqual(await portalCookies(), ours)
+    assert.deepEqual(await stage.portalCookies(valueOf), ours)
     assert.equal(await pageCookie(), signed, 'HttpOnly cookies of ours are not for scripts')
-    const set = (await watched.context.cookies(pageOrigin)).filter(({ name }) => /^(c\d+|wide)$/.test(name))
+    const set = (await stage.watched.context.cookies(pageOrigin)).filter(({ name }) =>
+      /^(c\d+|wide)$/.test(name),
+    )
     assert.equal(set.length, 20)
     assert.ok(set.every(({ domain, secure }) => domain === new URL(pageOrigin).hostname && secure))
     assert.equal((await page.goto(`${pageOrigin}/`))?.status(), 200)
-    await isSignedIn()
+    await stage.isSignedIn()
   })
 
   test('O8: no cookie of ours and no token reaches it', async () => {
-    await owner.fetch(`/c/${hostile.id}/as-program`)
-    const paths = hostile.requests.map((request) => request.path)
+    await stage.owner.fetch(`/c/${stage.hostile.id}/as-program`)
+    const paths = stage.hostile.requests.map((request) => request.path)
     assert.ok(paths.includes('/') && paths.includes('/as-program'))
-    for (const { path, headers } of hostile.requests) {
+    for (const { path, headers } of stage.hostile.requests) {
       const all = JSON.stringify(headers).toLowerCase()
       assert.ok(!/wmoc_|"authorization"|bearer/.test(all), `${path} ${all}`)
-      assert.ok(!all.includes(owner.accessToken.toLowerCase()))
+      assert.ok(!all.includes(stage.owner.accessToken.toLowerCase()))
     }
   })
 
   test('O9: neither the way to it nor the way from it tells an address', async () => {
-    await openDevice(page, hostile, '/?from=portal')
+    await openDevice(page, stage.hostile, '/?from=portal')
     assert.equal(await attack('return document.referrer'), '')
     assert.equal(await attack('return location.href'), `${pageOrigin}/?from=portal`)
     await attack(`await fetch('/script')`)
-    for (const { path, headers } of hostile.requests) {
+    for (const { path, headers } of stage.hostile.requests) {
       assert.ok(!path.includes('code='), path)
       const referer = Object.entries(headers).find(([name]) => name.toLowerCase() === 'referer')?.[1] ?? ''
       assert.ok(referer === '' || String(referer).startsWith(pageOrigin), `${path} ${String(referer)}`)
       assert.ok(!String(referer).includes('code='))
     }
-    await attack(`await fetch('${elsewhereUrl}', { mode: 'no-cors' })`)
-    assert.ok(reachedElsewhere.length > 0)
-    for (const headers of reachedElsewhere) assert.equal(headers.referer, undefined)
+    await attack(`await fetch('${stage.elsewhere.url}', { mode: 'no-cors' })`)
+    assert.ok(stage.elsewhere.requests.length > 0)
+    for (const headers of stage.elsewhere.requests) assert.equal(headers.referer, undefined)
   })
 
   test('O10: headers that speak for more than its page are gone, and have done nothing', async () => {
-    const ours = await portalCookies()
+    const ours = await stage.portalCookies(valueOf)
     const answer = await page.goto(`${pageOrigin}/overreaching`)
     assert.equal(answer?.status(), 200)
     const shown = await answer.allHeaders()
-    const asProgram = await owner.fetch(`/c/${hostile.id}/overreaching`)
+    const asProgram = await stage.owner.fetch(`/c/${stage.hostile.id}/overreaching`)
     for (const name of Object.keys(OVERREACHING)) {
       assert.equal(shown[name.toLowerCase()], undefined, name)
       assert.equal(asProgram.headers.get(name), null, name)
     }
     assert.match(shown['content-security-policy']!, /frame-ancestors 'self'/)
     assert.equal((await page.goto(`${pageOrigin}/`))?.status(), 200, 'its own session was not cleared')
-    assert.deepEqual(await portalCookies(), ours)
-    await isSignedIn()
+    assert.deepEqual(await stage.portalCookies(valueOf), ours)
+    await stage.isSignedIn()
   })
 
   test('O14: what it sends without a type is never shown, and nothing is sniffed', async () => {
@@ -350,16 +265,16 @@ suite('a hostile device of its own owner', () => {
     ])
     await download.cancel()
     for (const path of ['/untyped', '/']) {
-      const answer = await owner.fetch(`/c/${hostile.id}${path}`)
+      const answer = await stage.owner.fetch(`/c/${stage.hostile.id}${path}`)
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
     }
-    const untyped = await owner.fetch(`/c/${hostile.id}/untyped`)
+    const untyped = await stage.owner.fetch(`/c/${stage.hostile.id}/untyped`)
     assert.equal(untyped.headers.get('content-type'), 'application/octet-stream')
     await page.goto(`${pageOrigin}/`)
   })
 
   test('O15: what it calls public stays in its owner’s browser', async () => {
-    const asProgram = await owner.fetch(`/c/${hostile.id}/public.css`)
+    const asProgram = await stage.owner.fetch(`/c/${stage.hostile.id}/public.css`)
     const shown = await page.goto(`${pageOrigin}/public.css`)
     for (const value of [asProgram.headers.get('cache-control'), await shown?.headerValue('cache-control')])
       assert.equal(value, 'private, max-age=60')
@@ -367,20 +282,20 @@ suite('a hostile device of its own owner', () => {
   })
 
   test('O16: holds no window of the portal, and the portal’s link gives it none', async () => {
-    const opened = watched.context.waitForEvent('page')
-    await attack(`window.held = window.open('${platform.url}/')`)
+    const opened = stage.watched.context.waitForEvent('page')
+    await attack(`window.held = window.open('${stage.platform.url}/')`)
     const popup = await opened
-    await popup.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
+    await overviewShown(popup)
     assert.equal(await popup.evaluate('opener'), null)
     assert.equal(await attack('return held.closed'), 'true')
-    await attack(`held.location = '${elsewhereUrl}'`)
-    assert.equal(new URL(popup.url()).origin, platform.url)
+    await attack(`held.location = '${stage.elsewhere.url}'`)
+    assert.equal(new URL(popup.url()).origin, stage.platform.url)
     await popup.close()
 
-    await portal.goto(`${platform.url}/controllers/${hostile.id}`)
+    await stage.portal.goto(`${stage.platform.url}/controllers/${stage.hostile.id}`)
     const [device] = await Promise.all([
-      portal.waitForEvent('popup'),
-      portal
+      stage.portal.waitForEvent('popup'),
+      stage.portal
         .getByRole('link', { name: /Open its page/ })
         .first()
         .click(),

@@ -4,6 +4,7 @@ import { after, before, suite, test } from 'node:test'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser, WatchedContext } from '@wmoc/testkit/chromium'
 import type { Page } from 'playwright-core'
+import { openSignedIn } from './support/browser.ts'
 import { claimDevice } from './support/device.ts'
 import type { OwnDevice } from './support/device.ts'
 import { hostileAnswer, hostileWords } from './support/hostile-device.ts'
@@ -31,9 +32,7 @@ suite('the words of a hostile device', () => {
       },
     })
     watched = await browser.newContext({ locale: 'en-GB' })
-    portal = await watched.newPage()
-    await portal.goto(await platform.signInLink('owner@wmoc.example'))
-    await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
+    portal = await openSignedIn(platform, watched, owner.email)
   })
   after(async () => {
     await browser?.close()

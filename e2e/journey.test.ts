@@ -6,6 +6,7 @@ import { artefact } from '@wmoc/testkit/artefacts'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser, WatchedContext } from '@wmoc/testkit/chromium'
 import type { Page } from 'playwright-core'
+import { overviewShown } from './support/browser.ts'
 import { eventually, openStack } from './support/stack.ts'
 import type { SimulatedController, TestStack } from './support/stack.ts'
 
@@ -39,10 +40,7 @@ suite('the journey of a newcomer', () => {
   test('signs in by the one-time link', async () => {
     const link = await platform.signInLink('owner@wmoc.example')
     await portal.goto(link)
-    await portal
-      .getByRole('heading', { name: 'Overview' })
-      .or(portal.getByRole('heading', { name: /Hello/ }))
-      .waitFor()
+    await overviewShown(portal)
     await shot(portal, '01-overview')
     const stranger = await browser.newContext()
     const again = await stranger.newPage()
@@ -104,9 +102,9 @@ suite('the journey of a newcomer', () => {
     await portal.getByRole('img', { name: 'Chart of temperature' }).waitFor()
     const panel = portal.getByRole('region', { name: 'temperature' })
     const shown = async () => Number.parseFloat((await panel.locator('span').first().textContent()) ?? '')
-    const first = await shown()
+    const first = await eventually(shown, 'a temperature')
     // The heater is on since the switch was flipped.
-    await eventually(async () => (await shown()) > first + 1, 'a warmer room', 60_000)
+    await eventually(async () => (await shown()) > first + 1, 'a warmer room', 120_000)
     await shot(portal, '07-metrics')
   })
 
@@ -145,7 +143,7 @@ suite('the journey of a newcomer', () => {
     await shot(device, '11-device-offline')
     // It must have stayed away for a minute before people are told.
     await portal.goto(`${platform.url}/notifications`)
-    await portal.getByText('Greenhouse is offline').waitFor({ timeout: 100_000 })
+    await portal.getByText('Greenhouse is offline').waitFor({ timeout: 180_000 })
     await shot(portal, '12-notifications')
   })
 
@@ -154,7 +152,7 @@ suite('the journey of a newcomer', () => {
     await sim.waitFor('registered')
     await portal.goto(`${controller}/commands`)
     await portal.getByRole('listitem').filter({ hasText: 'switch.set' }).getByText('Done').waitFor()
-    await device.getByRole('button', { name: 'Turn off' }).waitFor({ timeout: 30_000 })
+    await device.getByRole('button', { name: 'Turn off' }).waitFor()
     await shot(portal, '13-done')
   })
 

@@ -13,7 +13,7 @@ import type { TestPrometheus } from '@wmoc/testkit/prometheus'
 import { eventually, openStack } from './support/stack.ts'
 import type { TestStack } from './support/stack.ts'
 
-suite('Prometheus', { timeout: 180_000 }, () => {
+suite('Prometheus', () => {
   let under: TestStack
   let prometheus: TestPrometheus | undefined
   let folder: string
@@ -115,7 +115,7 @@ suite('Prometheus', { timeout: 180_000 }, () => {
     }
     assert.equal(await firing(), undefined)
     await under.stack.kill('gateway-1')
-    const alert = await eventually(firing, 'the alert fires', 30_000)
+    const alert = await eventually(firing, 'the alert fires')
     assert.deepEqual(alert.labels, {
       alertname: 'WMOCShardDown',
       job: 'gateway',
@@ -124,6 +124,6 @@ suite('Prometheus', { timeout: 180_000 }, () => {
     })
     assert.match(alert.annotations['description']!, /^1 shards of gateway in e2e/)
     await under.stack.restart('gateway-1')
-    await eventually(async () => (await firing()) === undefined, 'the alert ends', 30_000)
+    await eventually(async () => (await firing()) === undefined, 'the alert ends')
   })
 })

@@ -1,35 +1,22 @@
 /** Three shards, each replaced and each restarted, while people work: nobody notices. The long form is `npm run soak`. */
 import assert from 'node:assert/strict'
-import { after, before, suite, test } from 'node:test'
-import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
-import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
-import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
+import { suite, test } from 'node:test'
 import { rollShards } from '../scripts/soak/rolling.ts'
-import type { Stage } from '../scripts/soak/stage.ts'
+import { useFleetStage } from './support/fleet-stage.ts'
 
-suite('a rolling restart of three shards under load', { timeout: 280_000 }, () => {
-  let opened: FleetStage | undefined
-  let stage: Stage
-  let fleet: RemoteFleet
-
-  before(async () => {
-    opened = await openFleetStage({
-      shards: 3,
-      devices: 60,
-      gatewayEnv: { DRAIN_WINDOW_MS: '500', DRAIN_DEADLINE_MS: '6000' },
-      onDeath: (error) => {
-        throw error
-      },
-    })
-    ;({ stage, fleet } = opened)
-  })
-  after(async () => {
-    await opened?.stop()
+suite('a rolling restart of three shards under load', () => {
+  const on = useFleetStage({
+    shards: 3,
+    devices: 60,
+    gatewayEnv: { DRAIN_WINDOW_MS: '500', DRAIN_DEADLINE_MS: '6000' },
+    onDeath: (error) => {
+      throw error
+    },
   })
 
   for (const how of ['replace', 'restart'] as const) {
     test(`F7: no request fails and each POST arrives once, by ${how}`, async () => {
-      const { load, rounds, ...report } = await rollShards(stage, fleet, {
+      const { load, rounds, ...report } = await rollShards(on.stage, on.fleet, {
         load: { perSecond: 50, streams: 4, sockets: 4, uploads: 6, uploadMs: 1_500 },
         rounds: [how],
         restMs: 1_000,

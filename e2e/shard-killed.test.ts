@@ -1,27 +1,14 @@
 /** kill -9 of one shard of three: its controllers come back elsewhere, and nobody else notices. */
 import assert from 'node:assert/strict'
-import { after, before, suite, test } from 'node:test'
+import { suite, test } from 'node:test'
 import { killShard } from '../scripts/soak/killed.ts'
-import { openFleetStage } from '../scripts/soak/fleet-stage.ts'
-import type { FleetStage } from '../scripts/soak/fleet-stage.ts'
-import type { RemoteFleet } from '../scripts/soak/remote-fleet.ts'
-import type { Stage } from '../scripts/soak/stage.ts'
+import { useFleetStage } from './support/fleet-stage.ts'
 
-suite('kill -9 of a shard', { timeout: 180_000 }, () => {
-  let opened: FleetStage | undefined
-  let stage: Stage
-  let fleet: RemoteFleet
-
-  before(async () => {
-    opened = await openFleetStage({ shards: 3, devices: 90 })
-    ;({ stage, fleet } = opened)
-  })
-  after(async () => {
-    await opened?.stop()
-  })
+suite('kill -9 of a shard', () => {
+  const on = useFleetStage({ shards: 3, devices: 90 })
 
   test('F5: its controllers are back, requests that met neither it nor them are all answered', async () => {
-    const report = await killShard(stage, fleet, {
+    const report = await killShard(on.stage, on.fleet, {
       victim: 'gateway-1',
       load: { perSecond: 60 },
       restMs: 2_000,
@@ -37,11 +24,11 @@ suite('kill -9 of a shard', { timeout: 180_000 }, () => {
   })
 
   test('F5: a shard that comes back in its place is taken into the ring again', async () => {
-    await stage.stack.restart('gateway-1')
-    const [back] = stage.stack.gateways().filter(({ name }) => name === 'gateway-1')
-    const [device] = fleet.devices
-    const answer = await stage.ask(back!.port, device!.controller_id, '/get/again')
+    await on.stage.stack.restart('gateway-1')
+    const [back] = on.stage.stack.gateways().filter(({ name }) => name === 'gateway-1')
+    const [device] = on.fleet.devices
+    const answer = await on.stage.ask(back!.port, device!.controller_id, '/get/again')
     assert.equal(answer.text, `${device!.controller_id} /get/again`)
-    assert.deepEqual(await stage.invariants(), [])
+    assert.deepEqual(await on.stage.invariants(), [])
   })
 })

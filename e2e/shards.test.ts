@@ -9,13 +9,14 @@ import { after, before, suite, test } from 'node:test'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser } from '@wmoc/testkit/chromium'
 import { WebSocket } from 'ws'
+import { openSignedIn } from './support/browser.ts'
 import { eventually, openStack } from './support/stack.ts'
 import type { Person, TestStack } from './support/stack.ts'
 
 const UPLOAD = Buffer.alloc(3_000_000, 'through a hop ')
 const SHA256 = createHash('sha256').update(UPLOAD).digest('hex')
 
-suite('three shards', { timeout: 180_000 }, () => {
+suite('three shards', () => {
   let platform: TestStack
   let owner: Person
   let id: string
@@ -79,9 +80,7 @@ suite('three shards', { timeout: 180_000 }, () => {
     const browser: TestBrowser = await openBrowser()
     try {
       const watched = await browser.newContext()
-      const tab = await watched.newPage()
-      await tab.goto(await platform.signInLink(owner.email))
-      await tab.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
+      const tab = await openSignedIn(platform, watched, owner.email)
       await tab.goto(`${platform.url}/c/${id}/`)
       await tab.getByRole('heading', { name: 'Status' }).waitFor()
       assert.match(new URL(tab.url()).hostname, /^[a-z0-9-]+\.localhost$/)

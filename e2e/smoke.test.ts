@@ -10,7 +10,7 @@ import { ROOT } from '../scripts/start/root.ts'
 import { openStack } from './support/stack.ts'
 import type { TestStack } from './support/stack.ts'
 
-suite('the smoke test of an installation', { timeout: 120_000 }, () => {
+suite('the smoke test of an installation', () => {
   let platform: TestStack
   let folder: string
   before(async () => {
@@ -22,7 +22,7 @@ suite('the smoke test of an installation', { timeout: 120_000 }, () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  const smoke = async (shards: readonly string[]) => {
+  const smoke = async (shards: readonly string[], patienceMs: number) => {
     const file = join(folder, 'sign-in.json')
     writeFileSync(file, JSON.stringify({ url: await platform.signInLink('smoke@wmoc.example') }))
     const child = run(join(ROOT, 'device-sim/src/smoke/main.ts'), {
@@ -31,7 +31,7 @@ suite('the smoke test of an installation', { timeout: 120_000 }, () => {
         SHARDS: shards.join(','),
         PUBLIC_URL: platform.url,
         SIGN_IN_FILE: file,
-        PATIENCE_MS: '5000',
+        PATIENCE_MS: String(patienceMs),
       },
     })
     return { code: (await child.ended).code, lines: child.lines }
@@ -39,7 +39,7 @@ suite('the smoke test of an installation', { timeout: 120_000 }, () => {
   const ports = () => platform.stack.gateways().map(({ port }) => `127.0.0.1:${port}`)
 
   test('takes a controller to one shard, its page through the others, and leaves nothing', async () => {
-    const { code, lines } = await smoke(ports())
+    const { code, lines } = await smoke(ports(), 60_000)
     assert.equal(lines.at(-1), 'passed through 2 shards', lines.join('\n'))
     assert.equal(code, 0)
     const owner = await platform.signIn('smoke@wmoc.example')
@@ -49,7 +49,7 @@ suite('the smoke test of an installation', { timeout: 120_000 }, () => {
   test('fails, and says of what, where a shard answers nobody', async () => {
     await platform.stack.kill('gateway-2')
     const gone = ports()
-    const { code, lines } = await smoke([...gone, '127.0.0.2:9'])
+    const { code, lines } = await smoke([...gone, '127.0.0.2:9'], 10_000)
     assert.equal(code, 1)
     assert.ok(lines.includes('the controller is gone'), lines.join('\n'))
     assert.match(lines.at(-1)!, /^failed: the page through 127\.0\.0\.2:9: .*ECONNREFUSED/)

@@ -223,6 +223,7 @@ suite('a second person', () => {
       }
     }
     const listening = [listen('owner', owner), listen('stranger', stranger)]
+    await eventually(async () => heard.owner !== '' && heard.stranger !== '', 'both listen')
     const { id } = await owner.api.commands.send({ params: { id: device.id }, body: { name: 'echo' } })
     await eventually(async () => heard.owner.includes(id), 'the owner hears of it')
     await stranger.api.auth.updateMe({ body: { name: 'S' } })

@@ -9,7 +9,7 @@ import { WebSocket } from 'ws'
 import { eventually, openStack } from './support/stack.ts'
 import type { Person, SimulatedController, TestStack } from './support/stack.ts'
 
-suite('traces', { timeout: 180_000 }, () => {
+suite('traces', () => {
   let receiver: OtlpReceiver
   let under: TestStack
   let person: Person
@@ -48,6 +48,7 @@ suite('traces', { timeout: 180_000 }, () => {
   }
 
   const of = (traceId: string) => receiver.spans.filter((span) => span.traceId === traceId)
+  const isOfApi = ({ service }: ReceivedSpan) => service === 'wmoc-api'
   const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name)
 
   test('go on from the caller’s over API, gateway and both shards', async () => {
@@ -66,6 +67,13 @@ suite('traces', { timeout: 180_000 }, () => {
       async () => asked.find(({ traceId }) => named(of(traceId), 'serve tunnel').length > 0),
       'one of both asked the other',
     )
+    const other = asked.find(({ traceId }) => traceId !== hopped.traceId)!
+    // Each process sends its own, when its batch is full or old enough.
+    await eventually(async () => {
+      const came = of(hopped.traceId)
+      const ofHop = ['GET device', 'hop', 'serve tunnel'].every((name) => named(came, name).length > 0)
+      return ofHop && came.some(isOfApi) && named(of(other.traceId), 'tunnel').length > 0
+    }, 'the spans of all processes')
     const spans = of(hopped.traceId)
     const [whole] = named(spans, 'GET device')
     const [hop] = named(spans, 'hop')
@@ -74,10 +82,9 @@ suite('traces', { timeout: 180_000 }, () => {
     assert.deepEqual([hop!.parentSpanId, hop!.kind], [whole!.spanId, 3])
     assert.deepEqual([serve!.parentSpanId, serve!.kind], [hop!.spanId, 2])
     assert.equal(hop!.attributes['wmoc.controller.id'], id)
-    const other = asked.find(({ traceId }) => traceId !== hopped.traceId)!
     assert.equal(named(of(other.traceId), 'tunnel').length, 1)
 
-    const [access] = spans.filter(({ service }) => service === 'wmoc-api')
+    const [access] = spans.filter(isOfApi)
     assert.match(access!.name, /^internal /)
     assert.equal(access!.parentSpanId, whole!.spanId)
     const statements = spans.filter(({ attributes }) => attributes['db.system.name'] === 'postgresql')
@@ -121,6 +128,10 @@ suite('traces', { timeout: 180_000 }, () => {
 
   test('tell what failed', async () => {
     await sim.stop()
+    await eventually(
+      async () => (await person.api.controllers.get({ params: { id } })).status === 'offline',
+      'the controller offline',
+    )
     const { traceId, traceparent } = begin()
     const { port } = under.stack.gateways()[0]!
     const status = await ask(port, traceparent)

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
-import { openBrowser } from '@wmoc/testkit/chromium'
+import { openBrowser, untilTrue } from '@wmoc/testkit/chromium'
 import { startNginx } from '@wmoc/testkit/nginx'
 import type { TestNginx } from '@wmoc/testkit/nginx'
+import { openSignedIn } from './support/browser.ts'
 import { openStack } from './support/stack.ts'
 import type { Person, TestStack } from './support/stack.ts'
 
@@ -71,17 +72,12 @@ suite('an unmodified nginx behind --upstream', () => {
     const browser = await openBrowser()
     try {
       const watched = await browser.newContext()
-      const tab = await watched.newPage()
-      await tab.goto(await platform.signInLink(owner.email))
-      await tab.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
+      const tab = await openSignedIn(platform, watched, owner.email)
       await tab.goto(`${platform.url}${page}/`)
       await tab.getByRole('heading', { name: 'Pump house' }).waitFor()
       assert.match(new URL(tab.url()).hostname, /^[a-z0-9-]+\.localhost$/)
-      assert.equal(
-        await tab.evaluate('getComputedStyle(document.body).backgroundColor'),
-        'rgb(240, 248, 255)',
-      )
-      assert.equal(await tab.evaluate('document.body.dataset.script'), 'ran')
+      await untilTrue(tab, `getComputedStyle(document.body).backgroundColor === 'rgb(240, 248, 255)'`)
+      await untilTrue(tab, `document.body.dataset.script === 'ran'`)
       await tab.screenshot({ path: artefact('screens', 'upstream-nginx.png') })
 
       await tab.getByRole('link', { name: 'Docs' }).click()
@@ -91,7 +87,7 @@ suite('an unmodified nginx behind --upstream', () => {
       await tab.getByLabel('Name').fill('Ann')
       await tab.getByRole('button', { name: 'Sign in' }).click()
       await tab.waitForURL('**/app/welcome')
-      assert.equal(await tab.locator('#cookies').textContent(), 'theme=blue; user=Ann')
+      await tab.locator('#cookies', { hasText: /^theme=blue; user=Ann$/ }).waitFor()
 
       await tab.goto(new URL('/app/form', tab.url()).href)
       await tab

@@ -5,6 +5,7 @@ import { after, afterEach, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { HeaderList } from '@wmoc/protocol/v2/mux'
+import { until } from '@wmoc/testkit/until'
 import { createMemoryStore, type DeviceState } from './device/store.ts'
 import { contentAt } from './page/content.ts'
 import { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
@@ -46,11 +47,6 @@ async function online(options: Partial<SimulatorOptions> = {}) {
   peer.welcome()
   await once(simulator.events, 'registered')
   return { simulator, peer }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadline = AbortSignal.timeout(15_000)
-  while (!isSo()) await sleep(5, undefined, { signal: deadline })
 }
 
 function valueOf(headers: HeaderList, name: string): string | undefined {

@@ -5,6 +5,7 @@ import { CORPUS_NAMES } from '@wmoc/device-sim/corpus/index'
 import { artefact } from '@wmoc/testkit/artefacts'
 import { openBrowser } from '@wmoc/testkit/chromium'
 import type { TestBrowser, WatchedContext } from '@wmoc/testkit/chromium'
+import { openSignedIn } from '../support/browser.ts'
 import { openStack } from '../support/stack.ts'
 import type { Person, TestStack } from '../support/stack.ts'
 import { JOURNEYS } from './journeys.ts'
@@ -33,12 +34,7 @@ export function openCorpus({ name: surface, env, viewOf }: Surface): void {
       ;[platform, browser] = await Promise.all([openStack(env), openBrowser()])
       owner = await platform.signIn('owner@wmoc.example')
       watched = await browser.newContext({ locale: 'en-GB' })
-      // Pages of many files, through one small device, on a machine that does much else.
-      watched.context.setDefaultTimeout(60_000)
-      watched.context.setDefaultTimeout(30_000)
-      const portal = await watched.newPage()
-      await portal.goto(await platform.signInLink('owner@wmoc.example'))
-      await portal.getByRole('heading', { name: /Overview|Hello/ }).waitFor()
+      await openSignedIn(platform, watched, owner.email)
     })
     after(async () => {
       await browser?.close()

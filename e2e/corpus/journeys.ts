@@ -1,5 +1,6 @@
 /** What a person does on the page of each fixture device, and what they see then. */
 import assert from 'node:assert/strict'
+import { untilTrue } from '@wmoc/testkit/chromium'
 import type { Frame, Page } from 'playwright-core'
 import type { CorpusName } from '@wmoc/device-sim/corpus/index'
 
@@ -17,12 +18,9 @@ async function says(view: View, selector: string, words: string | RegExp): Promi
   await view.locator(selector).filter({ hasText: words }).waitFor()
 }
 
-const valueOf = (view: View, expression: string): Promise<string> =>
-  view.evaluate<string>(`String(${expression})`)
-
 /** Until an expression of the page has this value. */
 async function becomes(view: View, expression: string, value: string): Promise<void> {
-  await view.waitForFunction(`String(${expression}) === ${JSON.stringify(value)}`)
+  await untilTrue(view, `String(${expression}) === ${JSON.stringify(value)}`)
 }
 
 export interface Journey {
@@ -46,7 +44,7 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
       await view.getByRole('button', { name: 'Console' }).click()
       await view.locator('#c1').fill('Status 0')
       await view.getByRole('button', { name: 'Send' }).click()
-      await view.waitForFunction(`document.getElementById('t1').value.includes('CMD: Status 0')`)
+      await untilTrue(view, `document.getElementById('t1').value.includes('CMD: Status 0')`)
       await view.evaluate('history.back()')
       await view.getByRole('button', { name: 'Firmware Upgrade' }).click()
       await view.locator('input[type=file]').setInputFiles(firmware(300_000))
@@ -69,7 +67,7 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
         '16,16',
       )
       await says(view, '#ver', '0.15')
-      assert.match(await valueOf(view, 'getComputedStyle(document.body).backgroundImage'), /\/bg\.svg"\)$/)
+      await untilTrue(view, `getComputedStyle(document.body).backgroundImage.endsWith('/bg.svg")')`)
       await view.getByRole('button', { name: 'Peek' }).click()
       await view.frameLocator('#liveview').locator('#canv').filter({ hasText: 'leds' }).waitFor()
       await view.getByRole('button', { name: 'Config' }).click()
@@ -118,10 +116,10 @@ export const JOURNEYS: Readonly<Record<CorpusName, Journey>> = {
       await says(view, '#l1', 'off')
       await view.locator('#sw2').check()
       await says(view, '#l1', 'on')
-      assert.equal(await valueOf(view, 'getComputedStyle(document.body).marginTop'), '7px')
-      assert.match(
-        await valueOf(view, `getComputedStyle(document.querySelector('.card')).outline`),
-        /rgb\(1, 2, 3\)/,
+      await becomes(view, 'getComputedStyle(document.body).marginTop', '7px')
+      await untilTrue(
+        view,
+        `getComputedStyle(document.querySelector('.card')).outline.includes('rgb(1, 2, 3)')`,
       )
       await becomes(view, `document.querySelector('.card img').naturalWidth`, '9')
     },

@@ -18,7 +18,7 @@ export interface Answer {
 }
 
 /** An answer that has no end is a failure as well: a stream where none was expected. */
-const TIMEOUT_MS = 15_000
+const TIMEOUT_MS = 60_000
 
 /** One request to the public port on a connection of its own; redirects are not followed. */
 export function ask(port: number, { path, method = 'GET', host, headers, body }: Ask): Promise<Answer> {

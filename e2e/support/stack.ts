@@ -147,7 +147,7 @@ export async function openStack(
 export async function eventually<T>(
   ask: () => Promise<T | null | undefined | false>,
   what: string,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {

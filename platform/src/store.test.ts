@@ -55,7 +55,7 @@ for (const [name, startServer] of [
   ['redis', redisServer],
   ['embedded', embeddedServer],
 ] as const) {
-  suite(`the shared store on ${name}`, { timeout: 60_000 }, () => {
+  suite(`the shared store on ${name}`, () => {
     let server: Server
     let store: Store
     let other: Store

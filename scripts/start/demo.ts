@@ -1,27 +1,22 @@
 /** What makes a fresh start worth looking at: a first user and simulated controllers, one of them not claimed yet. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { startChild } from './child.ts'
 import type { Child } from './child.ts'
 import { provision } from './provision.ts'
 import { ROOT } from './root.ts'
+import { readClaims } from './sim-claim.ts'
+import type { Claim } from './sim-claim.ts'
 import type { Stack, StackOptions } from './stack.ts'
 import type { State } from './state.ts'
 
 export const EMAIL = 'owner@wmoc.example'
 const CLAIMED = 'sim-boiler-room'
 const FLEET = 12
-const SimEvent = z.looseObject({
-  event: z.string(),
-  link: z.string().optional(),
-  code: z.string().optional(),
-})
 
 export interface Sim {
   readonly child: Child
-  /** What it shows on its screen while nobody has claimed it; null once it is somebody's. */
-  readonly claim: { readonly code: string; readonly link: string } | null
+  readonly claim: Claim
 }
 
 /** Whom the platform is prepared for; the first start also makes a token for the first controller. */
@@ -30,19 +25,31 @@ export function firstUser(state: State, hasSims: boolean): NonNullable<StackOpti
   return { email: EMAIL, name: 'Owner', ...(isNew ? { controller: 'Boiler room' } : {}) }
 }
 
-/** Starts both controllers and waits until each is online or shows its code. */
-export async function startSims(stack: Stack, state: State): Promise<{ claimed: Sim; waiting: Sim }> {
+/**
+ * Starts both controllers and waits until each is online or shows its code. `onClaim` hears what becomes of the waiting
+ * one after that: a code lasts for minutes only.
+ */
+export async function startSims(
+  stack: Stack,
+  state: State,
+  onClaim: (claim: Claim) => void,
+): Promise<{ claimed: Sim; waiting: Sim }> {
   const token = stack.firstUser?.activationToken
   const [claimed, waiting] = await Promise.all([
     startSim(stack, state, CLAIMED, ['--model', 'WMOC Heat 2', ...(token ? [`--token=${token}`] : [])]),
-    startSim(stack, state, 'sim-greenhouse', ['--model', 'WMOC Green 1']),
+    startSim(stack, state, 'sim-greenhouse', ['--model', 'WMOC Green 1'], onClaim),
   ])
   return { claimed, waiting }
 }
 
-async function startSim(stack: Stack, state: State, name: string, args: string[]): Promise<Sim> {
-  const { promise, resolve } = Promise.withResolvers<Sim['claim']>()
-  let code: string | undefined
+async function startSim(
+  stack: Stack,
+  state: State,
+  name: string,
+  args: string[],
+  onClaim: (claim: Claim) => void = () => {},
+): Promise<Sim> {
+  const { promise, resolve } = Promise.withResolvers<Claim>()
   const child = startChild({
     name,
     script: join(ROOT, 'device-sim/src/main.ts'),
@@ -56,15 +63,10 @@ async function startSim(stack: Stack, state: State, name: string, args: string[]
     ],
     env: {},
     logFile: state.path('logs', `${name}.log`),
-    onLine: (line) => {
-      const event = parseEvent(line)
-      code ??= event?.code
-      if (event?.event === 'registered') resolve(null)
-      else if (event?.link !== undefined && code !== undefined) resolve({ code, link: event.link })
-    },
+    onLine: readClaims(resolve, onClaim),
   })
   // A simulator that fails is no reason to fail the start: its log tells why.
-  const giveUp = setTimeout(() => resolve(null), 10_000)
+  const giveUp = setTimeout(() => resolve(null), 30_000)
   void child.exited.then(() => resolve(null))
   const claim = await promise
   clearTimeout(giveUp)
@@ -96,12 +98,4 @@ export async function startFleet(stack: Stack, state: State): Promise<Child> {
     env: {},
     logFile: state.path('logs', 'fleet.log'),
   })
-}
-
-function parseEvent(line: string): z.infer<typeof SimEvent> | null {
-  try {
-    return SimEvent.parse(JSON.parse(line))
-  } catch {
-    return null
-  }
 }

@@ -12,6 +12,7 @@ import { portOwner } from './ports.ts'
 import { ROOT } from './root.ts'
 import { createShardWatch, readKeys } from './shard-watch.ts'
 import type { ShardWatch } from './shard-watch.ts'
+import type { Claim } from './sim-claim.ts'
 import { startStack } from './stack.ts'
 import type { Stack, StackOptions } from './stack.ts'
 import { openState, resetState } from './state.ts'
@@ -51,7 +52,7 @@ async function start(options: StartOptions, extras: StartExtras): Promise<number
       },
     })
     stops.push(() => stack.stop())
-    const sims = options.hasSims ? await startSims(stack, state) : null
+    const sims = options.hasSims ? await startSims(stack, state, followClaim) : null
     if (sims) stops.push(() => stopSims([sims.claimed, sims.waiting]))
     step('ready')
     announce(stack, sims)
@@ -117,6 +118,12 @@ function announce(stack: Stack, sims: { claimed: Sim; waiting: Sim } | null): vo
   }
   lines.push('', '  Ctrl-C stops everything.', '')
   console.log(lines.join('\n'))
+}
+
+/** The waiting controller after the announcement: its next codes, and that somebody has it. */
+function followClaim(claim: Claim): void {
+  if (claim) step(`the code has run out; the controller now shows ${claim.code}: ${claim.link}`)
+  else step('the waiting controller was claimed')
 }
 
 /** How the gateways can be killed and started: by keys on a terminal, else by their process ids. */

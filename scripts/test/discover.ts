@@ -47,7 +47,7 @@ function classify(path: string, source: string): TestFile {
   return {
     path,
     kind: isKube ? 'kube' : isWhole ? 'e2e' : isIntegration ? 'integration' : 'unit',
-    needsBrowser: /['"/]chromium(\.ts)?['"]/.test(source),
+    needsBrowser: path.startsWith('web/test/') || /['"/]chromium(\.ts)?['"]/.test(source),
     needsNginx: /['"/]nginx(\.ts)?['"]/.test(source),
     needsSystemPostgres: /testkit\/system-postgres/.test(source),
     needsPrometheus:

@@ -1,7 +1,8 @@
 /** The system's Chromium under test: what the page complains about is collected, never overlooked. */
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, Frame, Page } from 'playwright-core'
 import { findProgram } from '../../scripts/start/leash.ts'
+import { until } from './until.ts'
 
 const FLAGS = [
   '--no-sandbox',
@@ -13,6 +14,9 @@ const FLAGS = [
   '--disable-sync',
   '--disable-dev-shm-usage',
 ]
+
+/** The machine may be busy with much else. */
+const TIMEOUT_MS = 60_000
 
 export interface WatchedContext {
   readonly context: BrowserContext
@@ -46,7 +50,7 @@ export async function openBrowser(options: { flags?: readonly string[] } = {}): 
 
 async function watchedContext(browser: Browser, options?: BrowserContextOptions): Promise<WatchedContext> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
-  context.setDefaultTimeout(10_000)
+  context.setDefaultTimeout(TIMEOUT_MS)
   const problems: string[] = []
   context.on('console', (message) => {
     if (message.type() !== 'error') return
@@ -61,4 +65,22 @@ async function watchedContext(browser: Browser, options?: BrowserContextOptions)
   await context.addInitScript(`document.addEventListener('securitypolicyviolation', (event) =>
     window.reportCspViolation(event.violatedDirective + ' blocked ' + event.blockedURI + ' at ' + event.sourceFile))`)
   return { context, problems, newPage: () => context.newPage(), close: () => context.close() }
+}
+
+/**
+ * Waits until an expression is true in whatever page is there. Asked from outside each time: a page whose policy forbids
+ * `eval` throws at `waitForFunction`, and a page of ours may be there for a moment.
+ */
+export async function untilTrue(view: Page | Frame, expression: string): Promise<void> {
+  const isTrue = async () => {
+    try {
+      return Boolean(await view.evaluate(expression))
+    } catch {
+      // On its way to another page, or the expression is not of this one.
+      return false
+    }
+  }
+  await until(isTrue, 120_000, 50).catch(() => {
+    throw new Error(`never true at ${view.url()}: ${expression}`)
+  })
 }

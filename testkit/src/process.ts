@@ -14,10 +14,10 @@ export interface TestProcess {
   /** Both streams, line by line, from the start. */
   readonly lines: readonly string[]
   readonly ended: Promise<Ended>
-  /** The first line that matches, past or to come; rejects when the process ends or `timeoutMs` (15 s) pass before. */
+  /** The first line that matches, past or to come; rejects when the process ends or `timeoutMs` (60 s) pass before. */
   waitFor(pattern: RegExp, timeoutMs?: number): Promise<string>
   kill(signal: NodeJS.Signals): void
-  /** Asks it to end (SIGTERM), kills it when `timeoutMs` (10 s) pass. */
+  /** Asks it to end (SIGTERM), kills it when `timeoutMs` (30 s) pass. */
   stop(timeoutMs?: number): Promise<Ended>
 }
 
@@ -60,7 +60,7 @@ export function run(script: string, options: RunOptions = {}): TestProcess {
     lines,
     ended,
     kill: (signal) => void child.kill(signal),
-    waitFor(pattern, timeoutMs = 15_000) {
+    waitFor(pattern, timeoutMs = 60_000) {
       return new Promise<string>((resolve, reject) => {
         const finish = (settle: () => void) => {
           clearTimeout(timer)
@@ -81,7 +81,7 @@ export function run(script: string, options: RunOptions = {}): TestProcess {
         void ended.then(({ code, signal }) => fail(`the process ended (${signal ?? code})`))
       })
     },
-    async stop(timeoutMs = 10_000) {
+    async stop(timeoutMs = 30_000) {
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
       try {

@@ -75,7 +75,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     token: config.INTERNAL_TOKEN,
     tracing,
   })
-  const directory = createDirectory(controlPlane)
+  const directory = createDirectory(controlPlane, config.ACCESS_FRESH_MS)
   const hub = createHub<Tunnel>(({ controllerId }) => peers.router.attached(controllerId))
   const admission = createAdmission(admissionRules(config))
   const registrar = createRegistrar({
@@ -250,6 +250,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     claims,
     commands,
     reporter,
+    sweepMs: config.ACCESS_SWEEP_MS,
     pageRevoked: people.frames.pageRevoked,
     isGoodPage: people.frames.isGoodPage,
     signInsChanged: people.parts.signInsChanged,
@@ -261,6 +262,7 @@ export function composeGateway(config: GatewayConfig, log: Logger, tracing: Trac
     version: manifest.version,
     totals: createTotals(metrics),
     dependencies,
+    controlPlane,
     hub,
     connections,
     admission,

@@ -104,6 +104,15 @@ export const config = defineConfig({
       schema: z.coerce.number().int().min(500).default(43_200_000),
       description: 'After this it has to be opened again, however often it was renewed',
     },
+    ACCESS_FRESH_MS: {
+      schema: durationMs(30_000),
+      description:
+        'How long an answer about people, sessions, links and controllers is believed where no word of a change came',
+    },
+    ACCESS_SWEEP_MS: {
+      schema: z.coerce.number().int().min(1_000).max(86_400_000).default(60_000),
+      description: 'How often everything that is open is checked anew, in case a word of a change was lost',
+    },
     PUBLIC_URL: {
       schema: origin.default('http://localhost:8080'),
       description: 'Where people open the portal',

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
+import { eventually } from '../../e2e/support/stack.ts'
 import type { Person, SimulatedController } from '../../e2e/support/stack.ts'
 import { violations } from './support/accessibility.ts'
 import { openPortal, type Portal, type Visit } from './support/portal.ts'
@@ -37,11 +38,7 @@ suite('the page of a controller', () => {
     const uptime = page.getByRole('link', { name: /^uptime/ })
     await uptime.waitFor()
     const first = await uptime.innerText()
-    await page.waitForFunction(
-      ([earlier]) =>
-        document.querySelector('a[href*="type=uptime"]')?.textContent?.includes(earlier!) === false,
-      [first.split('\n')[1]!],
-    )
+    await uptime.filter({ hasNotText: first.split('\n')[1]! }).waitFor()
     await uptime.click()
     await page.locator('main canvas').waitFor()
     await page.getByText('Min', { exact: false }).first().waitFor()
@@ -69,9 +66,11 @@ suite('the page of a controller', () => {
     await page.getByRole('button', { name: 'Send', exact: true }).click()
     await page.getByText('This is not JSON of at most 8 KiB.').waitFor()
     const logs = await visit.newPage()
-    await logs.goto(`/controllers/${id}/logs`)
+    await Promise.all([
+      logs.waitForResponse((response) => /\/api\/events\?.*logs=/.test(response.url())),
+      logs.goto(`/controllers/${id}/logs`),
+    ])
     await logs.getByRole('log').getByText('booted').waitFor()
-    await logs.waitForTimeout(500)
 
     await page.getByLabel('Parameters (JSON)').fill('{"on": true}')
     await page.getByRole('button', { name: 'Send', exact: true }).click()
@@ -128,8 +127,7 @@ suite('the page of a controller', () => {
     await page.getByRole('button', { name: 'Save' }).click()
     await page.getByText('Saved', { exact: true }).first().waitFor()
     await page.reload()
-    await page.getByLabel('From').waitFor()
-    assert.equal(await page.getByLabel('From').inputValue(), '23:00')
+    await eventually(async () => (await page.getByLabel('From').inputValue()) === '23:00', 'what was saved')
     await page.getByRole('button', { name: 'Send a test' }).click()
     await page.getByText(`A test is on its way to ${OWNER}`).first().waitFor()
   })
@@ -140,7 +138,6 @@ suite('the page of a controller', () => {
     await page.locator('main h1').waitFor()
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
-    await page.waitForTimeout(300)
     assert.deepEqual(await violations(page), [])
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
@@ -151,9 +148,15 @@ suite('the page of a controller', () => {
     await page.screenshot({ path: artefact('screens', 'palette.png') })
     await page.keyboard.press('Enter')
     await page.waitForURL(`**/controllers/${id}`)
-    await page.keyboard.press('g')
-    await page.keyboard.press('c')
-    await page.waitForURL('**/controllers')
+    // The second key counts for less than a second.
+    await eventually(async () => {
+      await page.keyboard.press('g')
+      await page.keyboard.press('c')
+      return page.waitForURL('**/controllers', { timeout: 3_000 }).then(
+        () => true,
+        () => false,
+      )
+    }, 'the list')
   })
 
   test('takes a new name and tags, refuses to write over a change of somebody else', async () => {
@@ -172,7 +175,7 @@ suite('the page of a controller', () => {
     await page.getByRole('button', { name: 'Save', exact: true }).click()
     await page.getByText('Somebody else changed this meanwhile.').waitFor()
     await page.getByRole('button', { name: 'Load what is stored now' }).click()
-    assert.equal(await name.inputValue(), 'Attic')
+    await eventually(async () => (await name.inputValue()) === 'Attic', 'the stored name')
 
     await visit.go('/controllers')
     await page.getByRole('button', { name: 'Show only with the tag heating' }).click()
@@ -187,10 +190,14 @@ suite('the page of a controller', () => {
       params: { id },
       body: { name: evil, metadata: { [evil.slice(0, 50)]: evil } },
     })
-    for (const path of ['/', '/controllers', `/controllers/${id}`, '/notifications']) {
+    for (const [path, ready] of [
+      ['/', 'main ul'],
+      ['/controllers', 'main li'],
+      [`/controllers/${id}`, 'main dl'],
+      ['/notifications', 'main li'],
+    ] as const) {
       await visit.go(path)
-      await page.locator('main h1').waitFor()
-      await page.waitForTimeout(300)
+      await page.locator(ready).first().waitFor()
       assert.equal(await page.locator('main img, main b').count(), 0, path)
       assert.ok(!(await page.title()).startsWith('owned'), path)
     }

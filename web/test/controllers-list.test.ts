@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
 import { Client } from 'pg'
+import { eventually } from '../../e2e/support/stack.ts'
 import type { Person } from '../../e2e/support/stack.ts'
 import { violations } from './support/accessibility.ts'
 import { openPortal, type Portal, type Visit } from './support/portal.ts'
@@ -51,9 +52,9 @@ async function tagsOf(): Promise<Record<string, readonly string[]>> {
 async function holdsToAxe({ page } = visit): Promise<void> {
   await page.mouse.move(0, 0)
   const closeToast = page.locator('[data-slot="viewport"] [data-slot="close"]')
-  if ((await closeToast.count()) > 0) await closeToast.click()
-  await closeToast.waitFor({ state: 'detached' })
-  await page.waitForTimeout(300)
+  // All at once: one that goes by itself meanwhile is not waited for.
+  await closeToast.evaluateAll((buttons) => buttons.forEach((button) => (button as HTMLElement).click()))
+  await closeToast.first().waitFor({ state: 'detached' })
   assert.deepEqual(await violations(page), [])
 }
 
@@ -105,7 +106,10 @@ suite('controllers chosen in the list', () => {
     await visit.go('/controllers')
     await page.getByRole('checkbox', { name: 'Choose all 5 shown' }).click()
     await action('Remove a tag').click()
-    assert.equal(await dialog().getByRole('combobox').innerText(), 'north')
+    await dialog()
+      .getByRole('combobox')
+      .filter({ hasText: /^north$/ })
+      .waitFor()
     await dialog().getByRole('button', { name: 'Remove a tag' }).click()
     await page.getByText('One controller has lost the tag north').first().waitFor()
     assert.deepEqual((await tagsOf()).Beta, [])
@@ -190,9 +194,8 @@ suite('views of the list', () => {
     await dialog().getByLabel('Name of the view').fill('The first')
     await holdsToAxe()
     await dialog().getByRole('button', { name: 'Save' }).click()
-    await views.getByRole('link', { name: 'The first' }).waitFor()
-    assert.equal(await views.getByRole('link', { name: 'The first' }).getAttribute('aria-current'), 'true')
-    assert.equal(await page.getByRole('button', { name: 'Save this view' }).count(), 0)
+    await views.locator('a[aria-current=true]', { hasText: 'The first' }).waitFor()
+    await page.getByRole('button', { name: 'Save this view' }).waitFor({ state: 'detached' })
 
     await views.getByRole('link', { name: 'All' }).click()
     await page.waitForURL((url) => url.search === '')
@@ -201,7 +204,10 @@ suite('views of the list', () => {
     await views.getByRole('link', { name: 'The first' }).click()
     await page.waitForURL('**/controllers?q=Alph&sort=-name')
     await box('Beta').waitFor({ state: 'detached' })
-    assert.equal(await page.getByRole('searchbox').inputValue(), 'Alph')
+    await eventually(
+      async () => (await page.getByRole('searchbox').inputValue()) === 'Alph',
+      'the words searched',
+    )
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 })
       await holdsToAxe()

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
+import { untilTrue } from '@wmoc/testkit/chromium'
 import type { FrameLocator, Page } from 'playwright-core'
+import { eventually } from '../../e2e/support/stack.ts'
 import type { Person, SimulatedController } from '../../e2e/support/stack.ts'
-import { violations } from './support/accessibility.ts'
+import { settled, violations } from './support/accessibility.ts'
 import { startPageDevice, type PageDevice } from './support/page-device.ts'
 import { openPortal, type Portal, type Visit } from './support/portal.ts'
 
@@ -20,7 +22,10 @@ let visit: Visit
 let id: string
 let sim: SimulatedController
 
-const shot = (page: Page, name: string) => page.screenshot({ path: artefact('screens', `${name}.png`) })
+const shot = async (page: Page, name: string) => {
+  await settled(page)
+  await page.screenshot({ path: artefact('screens', `${name}.png`) })
+}
 const frameOf = (page: Page): FrameLocator => page.frameLocator('iframe')
 const shows = (page: Page, text: string) => frameOf(page).locator('#here', { hasText: text }).waitFor()
 
@@ -81,7 +86,7 @@ suite('the shell around a device’s page', () => {
     await visit.go(`/c/${id}/`)
     await frameOf(page).getByRole('link', { name: 'Set up' }).click()
     await page.waitForURL(`**/c/${id}/setup.html?tab=wifi`)
-    await page.waitForFunction(() => document.title === 'Set up · Boiler room · WMOC')
+    await untilTrue(page, `document.title === 'Set up · Boiler room · WMOC'`)
     await Promise.all([
       page.waitForResponse((response) => response.url().endsWith('/setup.html?tab=wifi')),
       page.getByRole('button', { name: 'Load the page anew' }).click(),
@@ -123,7 +128,7 @@ suite('the shell around a device’s page', () => {
     })
     await visit.go(`/c/${id}/hostile`)
     await shows(page, 'Hostile')
-    await page.waitForFunction(() => document.title.startsWith('WMOC · Sign in · Boiler room'))
+    await untilTrue(page, `document.title.startsWith('WMOC · Sign in · Boiler room')`)
     await shot(page, 'device-page-hostile')
     page.removeAllListeners('framenavigated')
     for (const path of seen) assert.ok(path.startsWith(`/c/${id}`) || path.startsWith('/open/'), path)
@@ -142,7 +147,6 @@ suite('the shell around a device’s page', () => {
     await page.getByRole('button', { name: 'Logs' }).click()
     const drawer = page.getByRole('dialog', { name: 'Logs' })
     await drawer.getByRole('searchbox').or(drawer.getByLabel('Search in messages')).first().waitFor()
-    await page.waitForTimeout(400)
     await shot(page, 'device-page-logs')
     assert.deepEqual(await violations(page), [])
     await page.keyboard.press('Escape')
@@ -154,9 +158,9 @@ suite('the shell around a device’s page', () => {
     await visit.go(`/c/${id}/`)
     await shows(page, 'Boiler')
     await page.getByRole('button', { name: 'Full screen' }).press('Enter')
-    await page.waitForFunction(() => document.fullscreenElement !== null)
+    await untilTrue(page, 'document.fullscreenElement !== null')
     await page.getByRole('button', { name: 'Leave full screen' }).press('Enter')
-    await page.waitForFunction(() => document.fullscreenElement === null)
+    await untilTrue(page, 'document.fullscreenElement === null')
   })
 
   test('O17: is accessible and fits, on a phone and a desk, light and dark, in both languages', async () => {
@@ -171,7 +175,6 @@ suite('the shell around a device’s page', () => {
       for (const size of [PHONE, DESKTOP]) {
         await look.page.setViewportSize(size)
         await shows(look.page, 'Boiler')
-        await look.page.waitForTimeout(200)
         await shot(look.page, `device-page-${theme}-${locale}-${size.width}`)
         assert.deepEqual(await violations(look.page), [])
         const overflow = await look.page.evaluate(
@@ -192,7 +195,6 @@ suite('the shell around a device’s page', () => {
     await page.getByRole('button', { name: 'More' }).click()
     for (const name of ['Load the page anew', 'Share', 'Logs', 'Full screen'])
       await page.getByRole('menuitem', { name }).waitFor()
-    await page.waitForTimeout(300)
     await shot(page, 'device-page-menu')
     await page.keyboard.press('Escape')
     await page.setViewportSize(DESKTOP)
@@ -224,7 +226,6 @@ suite('sharing', () => {
     link = await dialog.locator('code').innerText()
     assert.match(link, new RegExp(`^${portal.stack.url}/shared/${id}#[A-Za-z0-9_-]{43}$`))
     await dialog.getByRole('listitem').getByText('Only look').waitFor()
-    await page.waitForTimeout(300)
     await shot(page, 'share-dialog')
     assert.deepEqual(await violations(page), [])
     await page.setViewportSize(PHONE)
@@ -286,7 +287,7 @@ suite('sharing', () => {
       const question = page.getByRole('dialog', { name: 'Withdraw this link?' })
       await question.getByRole('button', { name: 'Withdraw' }).click()
       await question.waitFor({ state: 'detached' })
-      await guest.page.getByText('This link works no more').waitFor({ timeout: 60_000 })
+      await guest.page.getByText('This link works no more').waitFor({ timeout: 120_000 })
       await shot(guest.page, 'guest-link-over')
       assert.equal(await guest.page.locator('iframe').count(), 0)
       assert.deepEqual(await violations(guest.page), [])
@@ -301,7 +302,7 @@ suite('sharing', () => {
       const { items } = await owner.api.sharing.listShares({ params: { id } })
       const share = items.find(({ email }) => email === FRIEND)!
       await owner.api.sharing.unshare({ params: { id, shareId: share.id } })
-      await friend.page.getByText('This page is not yours to see').waitFor({ timeout: 60_000 })
+      await friend.page.getByText('This page is not yours to see').waitFor({ timeout: 120_000 })
       assert.equal(await friend.page.locator('iframe').count(), 0)
       await shot(friend.page, 'device-page-refused')
     })
@@ -349,10 +350,9 @@ suite('when things go wrong', () => {
     await visit.go(`/c/${id}/`)
     await shows(page, 'Boiler')
     await sim.stop()
-    await page.getByText('The controller is offline.').waitFor({ timeout: 30_000 })
+    await page.getByText('The controller is offline.').waitFor()
     await owner.api.commands.send({ params: { id }, body: { name: 'restart' } })
     await page.getByRole('link', { name: 'One command waits' }).waitFor()
-    await page.waitForTimeout(300)
     await shot(page, 'device-page-offline')
     assert.deepEqual(await violations(page), [])
     await page.setViewportSize(PHONE)
@@ -360,7 +360,7 @@ suite('when things go wrong', () => {
     await page.setViewportSize(DESKTOP)
     const loads = device.requests.length
     sim = portal.stack.startSim({ state: 'boiler', args: ['--upstream', device.url] })
-    await page.getByText('The controller is offline.').waitFor({ state: 'detached', timeout: 60_000 })
+    await page.getByText('The controller is offline.').waitFor({ state: 'detached', timeout: 120_000 })
     await shows(page, 'Boiler')
     assert.ok(device.requests.length > loads)
   })
@@ -368,16 +368,17 @@ suite('when things go wrong', () => {
   test('the tab of the web page tells how copies are kept, and lets the owner choose', async () => {
     const { page } = visit
     await visit.go(`/controllers/${id}/page`)
-    await page.getByRole('radio', { name: 'For each person' }).waitFor()
-    assert.ok(await page.getByRole('radio', { name: 'For each person' }).isChecked())
+    await page.getByRole('radio', { name: 'For each person', checked: true }).waitFor()
     await page.getByRole('radio', { name: 'Off' }).click()
-    await page.waitForFunction(() => document.querySelector('[role=radio][value=off][aria-checked=true]'))
-    const { pageCache } = await owner.api.controllers.get({ params: { id } })
-    assert.equal(pageCache, 'off')
+    await page.getByRole('radio', { name: 'Off', checked: true }).waitFor()
+    await eventually(
+      async () => (await owner.api.controllers.get({ params: { id } })).pageCache === 'off',
+      'the choice stored',
+    )
     await page.getByText('None is remembered').waitFor()
     for (const size of [DESKTOP, PHONE]) {
       await page.setViewportSize(size)
-      await page.waitForTimeout(200)
+      await settled(page)
       await page.screenshot({ path: artefact('screens', `web-page-tab-${size.width}.png`), fullPage: true })
       assert.deepEqual(await violations(page), [])
     }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Client } from 'pg'
+import { eventually } from '../../e2e/support/stack.ts'
 import { openPortal, type Portal } from './support/portal.ts'
 
 const OWNER = 'fleet@wmoc.example'
@@ -51,21 +52,23 @@ test('a list of ten thousand has only the rows in sight, in the document and on 
   assert.equal(pages, 1)
   assert.ok((await page.locator('main li').count()) < 60)
 
-  for (
-    let turn = 0;
-    turn < 40 && (await page.getByRole('link', { name: 'Controller 00350' }).count()) === 0;
-    turn++
-  ) {
-    await page.mouse.wheel(0, 1_500)
-    await page.waitForTimeout(150)
-  }
-  await page.getByRole('link', { name: 'Controller 00350' }).waitFor()
+  await eventually(async () => {
+    const names = await page
+      .locator('main li')
+      .getByRole('link', { name: /^Controller \d{5}$/ })
+      .allInnerTexts()
+    const shown = names.map((name) => Number(/\d{5}/.exec(name)?.[0]))
+    if (shown.includes(350)) return true
+    // What is not loaded yet has no name: on only from where there are some.
+    if (shown.length > 0) await page.mouse.wheel(0, Math.max(...shown) < 350 ? 1_000 : -500)
+    return false
+  }, 'the 350th in sight')
   assert.ok((await page.locator('main li').count()) < 60)
 
   await page.getByLabel('Search by name, MAC or model').fill('09999')
   await page.waitForURL('**/controllers?q=09999')
   await page.getByRole('link', { name: 'Controller 09999' }).waitFor()
-  assert.equal(await page.locator('main li').count(), 1)
+  await eventually(async () => (await page.locator('main li').count()) === 1, 'that one alone')
   await page.goto('/controllers?tag=hundred&sort=-name')
   await page.getByRole('link', { name: 'Controller 09900' }).waitFor()
   assert.deepEqual(visit.problems, [])

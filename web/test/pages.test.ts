@@ -4,7 +4,7 @@ import { after, before, suite, test } from 'node:test'
 import { artefact } from '@wmoc/testkit/artefacts'
 import type { Page } from 'playwright-core'
 import type { SimulatedController } from '../../e2e/support/stack.ts'
-import { violations } from './support/accessibility.ts'
+import { settled, violations } from './support/accessibility.ts'
 import { openPortal, type Look, type Portal } from './support/portal.ts'
 
 const OWNER = 'pages@wmoc.example'
@@ -103,7 +103,7 @@ async function inspect(page: Page, route: Route, look: Look): Promise<string[]> 
   for (const size of WIDTHS) {
     await page.setViewportSize(size)
     await page.locator(route.ready).first().waitFor()
-    await page.waitForTimeout(200)
+    await settled(page)
     const where = `${route.name}, ${size.width} px: `
     const file = `${route.name}-${look.theme}-${look.locale}-${size.width}.png`
     await page.screenshot({ path: artefact('screens', file), fullPage: true })

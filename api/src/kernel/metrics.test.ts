@@ -71,7 +71,7 @@ suite('metrics of the API', () => {
 
   test('count controllers by status and by how long they have been away, and name none', async () => {
     const user = await under.buildUser({ tier: 'premium' })
-    const made = await Promise.all([1, 2, 3, 4].map(() => under.buildController(user)))
+    const made = await Promise.all([1, 2, 3, 4, 5].map(() => under.buildController(user)))
     const { db } = under.api.kernel
     const set = (index: number, status: string, since: string) =>
       db.query(
@@ -82,12 +82,16 @@ suite('metrics of the API', () => {
     await set(1, 'offline', '1 minute')
     await set(2, 'offline', '2 hours')
     await set(3, 'offline', '2 days')
+    await set(4, 'offline', '2 hours')
+    const bind = { id: made[4]!.id }
+    await db.query(`UPDATE controllers SET suspended_at = now() WHERE id = $id`, { bind })
     const metrics = createMetrics('worker')
     watchFleet(metrics, db, () => new Date())
     assert.deepEqual(await samples(metrics, 'wmoc_api_controllers'), {
       '{status="pending"}': 0,
       '{status="online"}': 1,
       '{status="offline"}': 3,
+      '{status="suspended"}': 1,
     })
     assert.deepEqual(await samples(metrics, 'wmoc_api_controllers_offline'), {
       '{duration="minutes"}': 1,

@@ -1,7 +1,7 @@
 /** Asks until the answer is true; throws after `timeoutMs`. */
 export async function waitFor(
   condition: () => Promise<boolean> | boolean,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const until = performance.now() + timeoutMs
   while (!(await condition())) {

@@ -30,7 +30,7 @@ export async function runOne(options: Options, screen: Screen, signal: AbortSign
     reportEveryMs: (options.report ?? 5) * 1_000,
     faults: options.faults,
   })
-  show(simulator, screen)
+  show(simulator, screen, options.state)
   screen.line('connecting', { url: options.url, ...(options.upstream ? { upstream: options.upstream } : {}) })
   simulator.start()
   const reason = await ended(simulator, signal)
@@ -46,7 +46,7 @@ function portsOf({ upstream }: Options, ports: readonly number[]): DeviceCredent
   return { page_ports: [...ports], ...(upstream ? { host: new URL(upstream).host } : {}) }
 }
 
-function show(simulator: Simulator, screen: Screen): void {
+function show(simulator: Simulator, screen: Screen, state: string | undefined): void {
   const { events } = simulator
   events.on('activationRequired', ({ userCode, verificationUri, verificationUriComplete, expiresIn }) => {
     screen.line('activation required', { code: userCode, address: verificationUri, expiresInSec: expiresIn })
@@ -58,7 +58,9 @@ function show(simulator: Simulator, screen: Screen): void {
       controllerId,
       epoch,
       dialect: simulator.dialect,
-      ...(issued ? { credentials: 'stored' } : {}),
+      ...(issued
+        ? { credentials: state ? `kept in ${state}` : 'gone when this ends; --state FILE keeps them' }
+        : {}),
     }),
   )
   events.on('request', ({ method, path }) => screen.line('request', { method, path }))

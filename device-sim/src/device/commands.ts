@@ -34,7 +34,9 @@ export function createCommandRunner(options: {
 
   async function execute(command: Command): Promise<CommandOutcome> {
     const handler = Object.hasOwn(options.handlers, command.name) ? options.handlers[command.name] : undefined
-    if (!handler) return { ok: false, error: 'unknown_command' }
+    if (!handler) {
+      return { ok: false, error: `unknown command; known are ${Object.keys(options.handlers).join(', ')}` }
+    }
     try {
       return await handler(command.params)
     } catch (error) {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, suite, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '@wmoc/testkit/until'
 import { SECRET, startServerSide, type Message, type Peer, type ServerSide } from '../testing/server-side.ts'
 import { openCredentials } from './credentials-file.ts'
 import { createFleet, type Fleet, type FleetOptions } from './fleet.ts'
@@ -58,11 +58,6 @@ function fleetOf(options: Partial<FleetOptions>) {
   })
   fleets.push(fleet)
   return fleet
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadline = AbortSignal.timeout(15_000)
-  while (!isSo()) await sleep(20, undefined, { signal: deadline })
 }
 
 suite('a fleet', () => {

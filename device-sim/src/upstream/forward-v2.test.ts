@@ -8,6 +8,7 @@ import { after, afterEach, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { startNginx, type TestNginx } from '@wmoc/testkit/nginx'
+import { until } from '@wmoc/testkit/until'
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { HeaderList } from '@wmoc/protocol/v2/mux'
 import { createMemoryStore } from '../device/store.ts'
@@ -81,11 +82,6 @@ async function httpServer(handler: http.RequestListener): Promise<{ server: http
 function valueOf(headers: HeaderList, name: string): string | undefined {
   const at = headers.findIndex((field, index) => index % 2 === 0 && field === name)
   return at < 0 ? undefined : headers[at + 1]
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadline = AbortSignal.timeout(15_000)
-  while (!isSo()) await sleep(5, undefined, { signal: deadline })
 }
 
 suite('an agent in front of nginx over dialect v2', () => {

@@ -1,5 +1,6 @@
 /** What `GET /status` says to operators: figures of this shard and whether its books are in order. */
 import type { Membership } from '#src/cluster/members.ts'
+import type { ControlPlane } from '#src/control-plane/client.ts'
 import type { Admission } from '#src/core/admission.ts'
 import type { Hub } from '#src/core/hub.ts'
 import type { Claims } from '#src/device/claims.ts'
@@ -24,6 +25,7 @@ export function createStatus(parts: {
   claims: Claims
   drain: Drain
   dependencies: Dependencies
+  controlPlane: Pick<ControlPlane, 'recent'>
   /** Of the parts besides tunnels, by what they say of themselves. */
   more: { readonly status: () => Readonly<Record<string, unknown>>; readonly invariants: Invariants }
 }): () => Promise<Readonly<Record<string, unknown>>> {
@@ -77,6 +79,7 @@ export function createStatus(parts: {
       drain: drain.progress(),
       drainedAt: drainedAt === null ? null : new Date(drainedAt).toISOString(),
       totals,
+      apiCalls: parts.controlPlane.recent(),
       dependencies: { store: parts.dependencies.isUp('store'), api: parts.dependencies.isUp('api') },
       ...parts.more.status(),
       invariants: [...new Set(invariants)],

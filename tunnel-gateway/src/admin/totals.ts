@@ -3,6 +3,7 @@
  * whether it does its work. Who judges compares shards with each other, because some devices are always offline.
  */
 import type { Outcome } from '#src/user/traffic.ts'
+import { UNDECIDED } from '#src/device/registrar.ts'
 import type { GatewayMetrics } from '#src/gateway-metrics.ts'
 
 export interface Totals {
@@ -12,7 +13,7 @@ export interface Totals {
   readonly failed: number
   /** Of these, those whose device was nowhere. Not among `failed`. */
   readonly offline: number
-  /** Tunnels that were registered, and registrations that were refused. */
+  /** Tunnels that were registered, and registrations that were refused; not those that only the API could decide on. */
   readonly registrations: number
   readonly refused: number
 }
@@ -44,7 +45,7 @@ export function createTotals(metrics: GatewayMetrics): ReadTotals {
       failed: ended((outcome) => FAILURES.has(outcome)),
       offline: ended((outcome) => outcome === 'device_offline'),
       registrations: sum(opens.values),
-      refused: sum(refused.values),
+      refused: sum(refused.values.filter(({ labels }) => labels.reason !== UNDECIDED)),
     }
   }
 }

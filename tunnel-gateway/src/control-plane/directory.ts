@@ -18,6 +18,8 @@ export interface Directory {
   put(record: ControllerRecord): void
   role(userId: string, controllerId: string): Promise<Role | null>
   isAlive(sessionId: string): Promise<boolean>
+  /** Asks again of sign-in sessions whatever is at hand. */
+  refreshSessions(sessionIds: Iterable<string>): Promise<void>
   /** Whether a shared link is still good. */
   isLinkAlive(linkId: string): Promise<boolean>
   /** What `isAlive`, `role` and `record` would say, as far as it is at hand and fresh; undefined: ask. */
@@ -34,7 +36,6 @@ export interface Directory {
   lookup(ids: readonly string[]): Promise<ControllerRecord[]>
 }
 
-const FRESH_MS = 30_000
 /** While the API is away, permissions given before go on for so long (F4). */
 const STALE_MS = 60_000
 const UNKNOWN_MS = 3_000
@@ -42,7 +43,8 @@ const MAX = 50_000
 
 const full = () => appError('overloaded', { retryAfterMs: 1_000 })
 
-export function createDirectory(controlPlane: ControlPlane): Directory {
+/** @param freshMs How long an answer is believed where no word of a change came. */
+export function createDirectory(controlPlane: ControlPlane, freshMs: number): Directory {
   const shape = { maxBatch: 500, maxCalls: 4, maxWaiting: 20_000, onFull: full }
   const lookups = createBatcher<{ id?: string; label?: string }, Known<ControllerRecord>>({
     ...shape,
@@ -71,11 +73,11 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
     run: async (linkIds) => (await controlPlane.call('page-links/alive', { linkIds })).alive,
   })
 
-  const times = { max: MAX, freshMs: FRESH_MS, staleMs: STALE_MS }
-  const unknownShorter = (known: Known<unknown>) => (known.value === null ? UNKNOWN_MS : FRESH_MS)
+  const times = { max: MAX, freshMs, staleMs: Math.max(STALE_MS, freshMs) }
+  const unknownShorter = (known: Known<unknown>) => (known.value === null ? UNKNOWN_MS : freshMs)
   const records = createCache<Known<ControllerRecord>>({
     ...times,
-    staleMs: 3_600_000,
+    staleMs: Math.max(3_600_000, freshMs),
     freshMsOf: unknownShorter,
     ask: (id) => lookups.ask({ id }),
   })
@@ -125,6 +127,11 @@ export function createDirectory(controlPlane: ControlPlane): Directory {
       return (await roles.get(`${userId} ${controllerId}`)).value
     },
     isAlive: (sessionId) => alive.get(sessionId),
+    async refreshSessions(sessionIds) {
+      await Promise.all(
+        Array.from(sessionIds, async (sessionId) => alive.put(sessionId, await sessions.ask(sessionId))),
+      )
+    },
     isLinkAlive: (linkId) => aliveLinks.get(linkId),
     atHand: {
       isAlive: (sessionId) => alive.peek(sessionId),

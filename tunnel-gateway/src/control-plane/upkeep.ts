@@ -15,7 +15,6 @@ import type { CommandTaker } from './commands.ts'
 import type { Directory } from './directory.ts'
 import type { NoticeHandlers } from './notices.ts'
 
-const SWEEP_MS = 60_000
 /** Pages in frames expire by themselves. */
 const PAGES_MS = 5_000
 const BATCH = 500
@@ -33,6 +32,8 @@ export function createUpkeep(options: {
   claims: Claims
   commands: CommandTaker
   reporter: Reporter
+  /** How often everything is checked anew. */
+  sweepMs: number
   /** Whether a page in a frame may go on. */
   isGoodPage(page: Capability, needs: LiveEntry['needs']): Promise<boolean>
   /** It was closed for good on some shard. */
@@ -69,29 +70,45 @@ export function createUpkeep(options: {
 
   async function reread(controllerId: string): Promise<void> {
     directory.forgetController(controllerId)
-    await recheckPages()
+    await recheck((live) => live.controllerId === controllerId)
     if (hub.get(controllerId) === undefined) return
     const record = await directory.refresh(controllerId)
     if (record === null) revoke(controllerId)
     else apply(record)
   }
 
-  /** Ends what pages in frames have under way, once these have expired or lost what they rest on. */
-  async function recheckPages(): Promise<void> {
-    for (const entry of proxy.live) {
-      const { capability } = entry.principal
-      if (capability !== undefined && !(await options.isGoodPage(capability, entry.needs))) entry.revoke()
-    }
+  async function mayGoOn({ principal, controllerId, needs }: LiveEntry): Promise<boolean> {
+    const { capability, sessionId, userId } = principal
+    if (capability !== undefined) return options.isGoodPage(capability, needs)
+    const [isAlive, role] = await Promise.all([
+      directory.isAlive(sessionId),
+      directory.role(userId, controllerId),
+    ])
+    return isAlive && role !== null && mayRequest(role, needs)
   }
 
-  /** Ends the requests of people who may not send them any more. */
-  async function recheck(): Promise<void> {
-    await recheckPages()
-    for (const entry of proxy.live) {
-      if (entry.principal.page !== undefined) continue
-      const role = await directory.role(entry.principal.userId, entry.controllerId)
-      if (role === null || !mayRequest(role, entry.needs)) entry.revoke()
-    }
+  /** All at once: what is asked of one is waited for by no other. */
+  async function endAmong(entries: readonly LiveEntry[]): Promise<void> {
+    await Promise.all(
+      entries.map(async (entry) => {
+        if (!(await mayGoOn(entry))) entry.revoke()
+      }),
+    )
+  }
+
+  /** Ends what pages in frames have under way, once these have expired or lost what they rest on. */
+  function recheckPages(): Promise<void> {
+    return endAmong([...proxy.live].filter(({ principal }) => principal.capability !== undefined))
+  }
+
+  /** Ends the requests of people who may not send them any more, or whose sign-in session ended without a word. */
+  async function recheck(concerns: (live: LiveEntry) => boolean = () => true): Promise<void> {
+    const entries = [...proxy.live].filter(concerns)
+    const people = entries.filter(({ principal }) => principal.linkId === undefined)
+    await directory
+      .refreshSessions(new Set(people.map(({ principal }) => principal.sessionId)))
+      .catch((error: unknown) => log.debug('events', 'could not ask for sessions', { error }))
+    await endAmong(entries)
   }
 
   /** Pushed notices can get lost: everything that they would have said is asked for as well. */
@@ -128,7 +145,13 @@ export function createUpkeep(options: {
       access_changed({ userId, controllerId }) {
         directory.forgetAccess(userId, controllerId)
         options.accessChanged(userId, controllerId)
-        quietly(recheck())
+        quietly(
+          recheck(
+            (live) =>
+              (userId === null || live.principal.userId === userId) &&
+              (controllerId === null || live.controllerId === controllerId),
+          ),
+        )
       },
       page_credentials_changed: ({ userId, controllerId }) => options.signInsChanged(userId, controllerId),
       session_ended({ sessionIds }) {
@@ -152,7 +175,7 @@ export function createUpkeep(options: {
     },
     start() {
       timers = [
-        setInterval(() => quietly(sweep()), SWEEP_MS).unref(),
+        setInterval(() => quietly(sweep()), options.sweepMs).unref(),
         setInterval(() => quietly(recheckPages()), PAGES_MS).unref(),
       ]
     },

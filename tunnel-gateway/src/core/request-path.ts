@@ -63,6 +63,16 @@ export function parseOwnOriginTarget(target: string): OwnOriginTarget {
   return { kind: isReserved(path) ? 'reserved' : 'device', capability: null, port, prefix: '', path }
 }
 
+/** Whether the path leads to another port of the device: as on its own origin, so below `/c/{id}` in the address bar. */
+export function leadsToPort(path: string): boolean {
+  return /^\/_wmoc\/port\/[1-9]\d{0,4}\//.test(path)
+}
+
+/** The path of a page below `/c/{id}`, where people keep and share its address. @param port Null: the main one. */
+export function keptPath({ port, path }: Pick<PageAddress, 'port' | 'path'>): string {
+  return port === null ? path : `/_wmoc/port/${port}${path}`
+}
+
 /** Whether a device's server could understand the path as `/_wmoc` or below, however it is written. */
 export function isReserved(path: string): boolean {
   // The common case first: without an underscore or an escape it cannot be.

@@ -190,7 +190,7 @@ export class Connection implements SessionPorts, TunnelLink {
   refuse(refusal: Refusal): void {
     const { metrics, reporter, log } = this.#deps
     const { address } = this
-    metrics.registerFailures.inc({ reason: refusal.code })
+    metrics.registerFailures.inc({ reason: refusal.reason ?? refusal.code })
     if (refusal.failedFor !== undefined) {
       const controllerId = refusal.failedFor
       const event = { type: 'auth_failed', controllerId, remoteAddress: address } as const

@@ -35,7 +35,12 @@ export interface Refusal {
   readonly reconnectAfterMs?: number
   /** A wrong secret for a controller that exists: its owner is told. */
   readonly failedFor?: string
+  /** What metrics call it, where that is not `code`. */
+  readonly reason?: typeof UNDECIDED
 }
+
+/** The API was away: nobody can say whether the device may come in. */
+export const UNDECIDED = 'dependency_unavailable'
 
 export interface Registrar {
   identify(message: Register, device: DeviceDescription): Promise<Verdict>
@@ -125,7 +130,7 @@ export function createRegistrar(options: {
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       if (error.code === 'malformed') return unauthorized
-      return tryLater(error.retryAfterMs ?? 5_000)
+      return { ...tryLater(error.retryAfterMs ?? 5_000), reason: UNDECIDED }
     }
   }
 

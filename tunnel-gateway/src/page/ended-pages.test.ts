@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
@@ -7,40 +9,90 @@ import { startCluster } from '#src/testing/cluster.ts'
 import type { Cluster } from '#src/testing/cluster.ts'
 import { until } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
-import { onlineV2 } from '#src/testing/raw-device-v2.ts'
+import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
+import type { RawDeviceV2 } from '#src/testing/raw-device-v2.ts'
 import { announceTo, askFor, IN_FRAME, openAsGuest, openFrame, served } from './testing/frames.ts'
 import type { Served } from './testing/frames.ts'
 
 const ask = (harness: Harness, { src }: { src: string }, path = '') =>
   harness.ask({ path: src + path, headers: IN_FRAME })
 
-suite('a page in a frame ends on every shard', () => {
+const TOP = {
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+  'sec-fetch-site': 'none',
+  accept: 'text/html',
+}
+
+/** Nothing is asked again by itself: what a test changes at the control plane is known by the published word or not at all. */
+const ONLY_TOLD = { ACCESS_FRESH_MS: '3600000', ACCESS_SWEEP_MS: '3600000' }
+
+/** A page as its browser has it: where it is, and what the browser sends with each request. */
+interface Seen {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const inTime = () => ({ signal: AbortSignal.timeout(60_000) })
+
+/** A device that answers, leaves `slow` open, sends events at `events` and talks at `ws`. */
+async function talkative(harness: Harness, { known }: Served): Promise<RawDeviceV2> {
+  const agent = await onlineV2(harness.port, known, { rx_window: 65_536, rx_budget: 1_048_576 })
+  agent.serve((asked) => {
+    const { path } = asked.request
+    if (asked.kind === 'websocket') asked.stream.respond({ status: 101, headers: [] }, false)
+    else if (path === '/events') {
+      asked.stream.respond({ status: 200, headers: ['content-type', 'text/event-stream'] }, false)
+      asked.stream.write(Buffer.from('data: 1\n\n'))
+    } else if (path !== '/slow') answer(asked, 'ok')
+  })
+  return agent
+}
+
+/** What a page has under way at `shard`: a WebSocket, events that have begun, and a request without an answer. */
+async function underWay({ port }: Harness, agent: RawDeviceV2, { path, headers }: Seen) {
+  const origin = headers.cookie === undefined ? 'null' : `http://${headers.host}`
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}ws`, { origin, headers: { ...headers } })
+  await once(socket, 'open')
+  const closed = once(socket, 'close', inTime()) as Promise<[number]>
+  const open = (name: string) => {
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      path: path + name,
+      headers: { ...headers },
+      agent: false,
+    })
+    request.end()
+    return once(request, 'response', inTime()) as Promise<[IncomingMessage]>
+  }
+  const [events] = await open('events')
+  assert.equal(events.statusCode, 200)
+  await once(events, 'data')
+  const cut = new Promise<void>((resolve) => void events.once('close', resolve))
+  events.on('error', () => undefined).resume()
+  const pending = open('slow')
+  await until(() => agent.asked.some(({ request }) => request.path === '/slow'))
+  return async () => {
+    const [slow] = await pending
+    slow.resume()
+    assert.equal(slow.statusCode, 404)
+    assert.equal((await closed)[0], 1008)
+    await cut
+  }
+}
+
+suite('a page in a frame ends on every shard, by the word alone', () => {
   let cluster: Cluster
   /** Where the shell asks and the device is, … */
   let here: Harness
   /** … and where the page's requests arrive. */
   let there: Harness
   before(async () => {
-    cluster = await startCluster(2, { DEVICE_DOMAIN: '' })
+    cluster = await startCluster(2, { DEVICE_DOMAIN: '', ...ONLY_TOLD })
     ;[here, there] = cluster.shards as [Harness, Harness]
   })
   after(() => cluster.stop())
-
-  /** A page with a request and a WebSocket under way. */
-  async function busy(given: Served, opened: { src: string }) {
-    const agent = await onlineV2(here.port, given.known, { rx_window: 65_536, rx_budget: 1_048_576 })
-    const socket = new WebSocket(`ws://127.0.0.1:${there.port}${opened.src}ws`, {
-      origin: 'null',
-      headers: { host: 'localhost:8080' },
-    })
-    const upgraded = await agent.nextRequest()
-    upgraded.stream.respond({ status: 101, headers: [] }, false)
-    await once(socket, 'open')
-    const closed = once(socket, 'close') as Promise<[number]>
-    const pending = ask(there, opened, 'slow')
-    await agent.nextRequest()
-    return { agent, pending, closed }
-  }
 
   async function endsBy(
     end: (given: Served, capability: string) => Promise<unknown>,
@@ -51,11 +103,16 @@ suite('a page in a frame ends on every shard', () => {
     const opened = link
       ? (JSON.parse((await openAsGuest(here, given.id, token)).text) as { src: string; capability: string })
       : await openFrame(here, given.id, given.person)
-    const { agent, pending, closed } = await busy(given, opened)
+    const agent = await talkative(here, given)
+    for (const shard of [here, there]) assert.equal((await ask(shard, opened)).status, 200)
+    const hasEnded = await underWay(there, agent, {
+      path: opened.src,
+      headers: { ...IN_FRAME, host: 'localhost:8080' },
+    })
     await end(given, opened.capability)
-    assert.equal((await pending).status, 404)
-    assert.equal((await closed)[0], 1008)
-    for (const shard of [here, there]) assert.ok([401, 404].includes((await ask(shard, opened)).status))
+    await hasEnded()
+    for (const shard of [here, there])
+      await until(async () => [401, 404].includes((await ask(shard, opened)).status))
     agent.stop()
   }
 
@@ -112,6 +169,58 @@ suite('a page in a frame ends on every shard', () => {
     }
     assert.equal((await ask(there, { src })).status, 200)
   })
+})
+
+suite('a page with an origin of its own ends on every shard, by the word alone', () => {
+  let cluster: Cluster
+  let here: Harness
+  let there: Harness
+  before(async () => {
+    cluster = await startCluster(2, ONLY_TOLD)
+    ;[here, there] = cluster.shards as [Harness, Harness]
+  })
+  after(() => cluster.stop())
+
+  const SAME = { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', 'sec-fetch-site': 'same-origin' }
+
+  async function endsBy(end: (given: Served) => Promise<unknown>): Promise<void> {
+    const given = await served(here)
+    const agent = await talkative(here, given)
+    const host = `${given.known.record.pageLabel}.localhost:8080`
+    const left = await here.ask({
+      path: `/c/${given.id}/`,
+      headers: { ...TOP, cookie: `__Host-wmoc_refresh=${given.person.refreshToken}` },
+    })
+    const entry = new URL(left.headers.location!)
+    const entered = await here.ask({ host, path: entry.pathname + entry.search, headers: TOP })
+    const cookie = entered.headers['set-cookie']![0]!.split(';')[0]!
+    const headers = { ...SAME, host, cookie }
+    const next = async (shard: Harness) => (await shard.ask({ host, path: '/', headers })).status
+    for (const shard of [here, there]) assert.equal(await next(shard), 200)
+    const hasEnded = await underWay(there, agent, { path: '/', headers })
+    await end(given)
+    await hasEnded()
+    for (const shard of [here, there]) await until(async () => [401, 404, 421].includes(await next(shard)))
+    agent.stop()
+  }
+
+  test('U7: with the sign-in session', () =>
+    endsBy(async ({ person }) => {
+      cluster.controlPlane.sessions.delete(person.sessionId)
+      await announceTo(here, { type: 'session_ended', sessionIds: [person.sessionId] })
+    }))
+
+  test('U7: with the person’s access', () =>
+    endsBy(async ({ person, id }) => {
+      cluster.controlPlane.roles.delete(`${person.userId} ${id}`)
+      await announceTo(here, { type: 'access_changed', userId: person.userId, controllerId: id })
+    }))
+
+  test('with the controller itself', () =>
+    endsBy(async ({ id }) => {
+      cluster.controlPlane.controllers.delete(id)
+      await announceTo(here, { type: 'revoked', controllerId: id })
+    }))
 })
 
 suite('a page in a frame that grows old', () => {

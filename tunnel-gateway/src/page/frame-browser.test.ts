@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { openBrowser } from '@wmoc/testkit/chromium'
-import type { TestBrowser } from '@wmoc/testkit/chromium'
-import { startHarness } from '#src/testing/harness.ts'
-import type { Harness } from '#src/testing/harness.ts'
+import { untilTrue } from '@wmoc/testkit/chromium'
 import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
 import type { Asked } from '#src/testing/raw-device-v2.ts'
-import { openFrame, served } from './testing/frames.ts'
-import { showInShell } from './testing/shell.ts'
+import { openBrowserStage } from './testing/browser.ts'
+import type { BrowserStage } from './testing/browser.ts'
+import { served } from './testing/frames.ts'
 
 const PAGE = `<!doctype html><title>Boiler</title><link rel=stylesheet href=style.css>
 <script type=module>import { word } from './module.js'; said.module = word</script>
@@ -25,17 +23,11 @@ new EventSource('events').onmessage = ({ data }) => (said.events = data)
 </script>`
 
 suite('a page in a sandboxed frame, in a browser', () => {
-  let harness: Harness
-  let browser: TestBrowser
+  let stage: BrowserStage
   before(async () => {
-    harness = await startHarness({ DEVICE_DOMAIN: '' })
-    const rule = `MAP localhost:8080 127.0.0.1:${harness.port}`
-    browser = await openBrowser({ flags: [`--host-resolver-rules=${rule}`] })
+    stage = await openBrowserStage()
   })
-  after(async () => {
-    await browser.close()
-    await harness.stop()
-  })
+  after(() => stage?.stop())
 
   function serve(asked: Asked): void {
     const { path, method } = asked.request
@@ -51,6 +43,7 @@ suite('a page in a sandboxed frame, in a browser', () => {
   }
 
   test('works with modules, styles, sockets, events, forms and frames, and is shown nowhere else', async () => {
+    const { harness } = stage
     const { known, id, person } = await served(harness)
     const device = await onlineV2(harness.port, known, {
       rx_window: 65_536,
@@ -58,11 +51,8 @@ suite('a page in a sandboxed frame, in a browser', () => {
       credentials: { max_streams: 32 },
     })
     device.serve(serve)
-    const { src } = await openFrame(harness, id, person)
-    const context = await browser.newContext()
-    const shell = await context.newPage()
-    const frame = await showInShell(shell, id, src)
-    await frame.waitForFunction('Object.keys(window.said ?? {}).length === 6')
+    const { frame, src, newPage, close } = await stage.show(id, person)
+    await untilTrue(frame, 'Object.keys(window.said ?? {}).length === 6')
     assert.deepEqual(await frame.evaluate('window.said'), {
       module: 'loaded',
       get: 'GET /data',
@@ -72,17 +62,17 @@ suite('a page in a sandboxed frame, in a browser', () => {
       socket: 'hello',
       events: 'one',
     })
-    assert.equal(await frame.evaluate('getComputedStyle(document.body).color'), 'rgb(1, 2, 3)')
+    await untilTrue(frame, 'getComputedStyle(document.body).color === "rgb(1, 2, 3)"')
     assert.equal(await frame.evaluate('self.origin'), 'null')
-    assert.equal(await frame.childFrames()[0]!.evaluate('document.body.innerText'), 'GET /inner')
+    await frame.frameLocator('iframe').getByText('GET /inner', { exact: true }).waitFor()
     await frame.click('button')
     await frame.waitForURL('**/form')
-    assert.equal(await frame.evaluate('document.body.innerText'), 'POST /form')
+    await frame.getByText('POST /form', { exact: true }).waitFor()
 
-    const alone = await context.newPage()
+    const alone = await newPage()
     await alone.goto(`http://localhost:8080${src}inner`)
     assert.equal(alone.url(), `http://localhost:8080/open/${id}/inner`)
-    await context.close()
+    await close()
     device.stop()
   })
 })

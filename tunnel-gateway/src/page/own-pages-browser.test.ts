@@ -1,50 +1,28 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { openBrowser } from '@wmoc/testkit/chromium'
-import type { TestBrowser } from '@wmoc/testkit/chromium'
-import { startHarness, until as untilWithin } from '#src/testing/harness.ts'
-import type { Harness } from '#src/testing/harness.ts'
-import { openFrame, served } from './testing/frames.ts'
-import { showInShell } from './testing/shell.ts'
+import { untilTrue } from '@wmoc/testkit/chromium'
+import { until } from '#src/testing/harness.ts'
+import { openBrowserStage } from './testing/browser.ts'
+import type { BrowserStage } from './testing/browser.ts'
+import { served } from './testing/frames.ts'
 import { PASSWORD, serveBasic, USER } from './testing/protected-device.ts'
 
 const PAGE =
   '<!doctype html><title>Boiler</title><link rel=stylesheet href=a.css><h1>21.5</h1>' +
   '<form method=post action=save><button>Save</button></form><script>document.body.dataset.ran = "yes"</script>'
 
-/** However slow the machine is. */
-const until = (holds: () => boolean | Promise<boolean>) => untilWithin(holds, 120_000)
-
 suite('pages of ours in the shell’s frame, in a browser', () => {
-  let harness: Harness
-  let browser: TestBrowser
+  let stage: BrowserStage
   before(async () => {
-    harness = await startHarness({ DEVICE_DOMAIN: '' })
-    const rule = `MAP localhost:8080 127.0.0.1:${harness.port}`
-    browser = await openBrowser({ flags: [`--host-resolver-rules=${rule}`] })
+    stage = await openBrowserStage()
   })
-  after(async () => {
-    await browser.close()
-    await harness.stop()
-  })
-
-  /** The frame as the portal's shell shows it. */
-  async function show(id: string, src: string) {
-    const context = await browser.newContext()
-    const shell = await context.newPage()
-    const violations: string[] = []
-    shell.on('console', (message) => {
-      if (message.type() === 'error') violations.push(message.text())
-    })
-    const frame = await showInShell(shell, id, src)
-    return { shell, frame, violations, close: () => context.close() }
-  }
+  after(() => stage?.stop())
 
   test('the form signs in to the device: it posts, and the page that asked for it opens', async () => {
+    const { harness } = stage
     const { device, id, person } = await served(harness)
     serveBasic(device)
-    const { src } = await openFrame(harness, id, person)
-    const { frame, close } = await show(id, src)
+    const { frame, close } = await stage.show(id, person)
     await frame.fill('input[name=username]', USER)
     await frame.fill('input[name=password]', 'wrong')
     await frame.click('button')
@@ -60,6 +38,7 @@ suite('pages of ours in the shell’s frame, in a browser', () => {
   })
 
   test('a page that stands still runs no script and sends no form; one of ours opens the real one when the device is back', async () => {
+    const { harness } = stage
     const { known, device, id, person } = await served(harness)
     const serve = (at: typeof device) =>
       at.serve(({ path }) =>
@@ -68,29 +47,27 @@ suite('pages of ours in the shell’s frame, in a browser', () => {
           : { headers: { 'Content-Type': 'text/html' }, body: PAGE },
       )
     serve(device)
-    const { src } = await openFrame(harness, id, person)
-    const { frame, shell, close } = await show(id, src)
-    await frame.waitForFunction('document.body?.dataset.ran === "yes"')
+    const { shell, src, close } = await stage.show(id, person)
+    const page = shell.frameLocator('iframe')
+    await page.locator('body[data-ran=yes]').waitFor()
     device.stop()
     await device.closed
     await until(async () => {
       await shell.reload()
-      const reloaded = (await (await shell.waitForSelector('iframe')).contentFrame())!
-      await reloaded.waitForLoadState()
-      return (await reloaded.$('div[role=status]')) !== null
+      await page.locator('h1, [role=status]').first().waitFor()
+      return (await page.locator('div[role=status]').count()) > 0
     })
-    const still = (await (await shell.waitForSelector('iframe')).contentFrame())!
+    const still = shell.frames()[1]!
     assert.equal(await still.textContent('h1'), '21.5')
     assert.equal(await still.evaluate('document.body.dataset.ran'), undefined)
-    assert.equal(await still.evaluate('getComputedStyle(document.querySelector("h1")).color'), 'rgb(1, 2, 3)')
+    await untilTrue(still, 'getComputedStyle(document.querySelector("h1")).color === "rgb(1, 2, 3)"')
     await still.click('button')
     assert.equal(await still.textContent('h1'), '21.5')
 
     await shell.evaluate(`document.querySelector('iframe').src = ${JSON.stringify(`${src}never-seen`)}`)
-    const waiting = (await (await shell.waitForSelector('iframe')).contentFrame())!
-    await waiting.waitForSelector('p[role=status]')
+    await page.locator('p[role=status]').waitFor()
     serve(await harness.online(known, { max_req_header: 2_048 }))
-    await waiting.waitForSelector('body[data-ran=yes]')
+    await page.locator('body[data-ran=yes]').waitFor()
     await close()
   })
 })

@@ -88,6 +88,28 @@ suite('other ports of a device', () => {
     assert.equal((await get(here, at(src, 81), { headers })).text, '81')
   })
 
+  test('P13: have addresses below the controller’s, which open the shell for browsers and nothing for programs', async () => {
+    const { id, person, device } = await served(here, 'owner', PORTS)
+    const { src } = await openFrame(here, id, person)
+    const kept = `/c/${id}/_wmoc/port/81/a?b`
+    assert.equal(
+      (await get(here, kept)).headers.location,
+      `http://localhost:8080/open/${id}/_wmoc/port/81/a?b`,
+    )
+    const alone = await get(here, `${at(src, 81)}a?b`, { headers: { 'sec-fetch-dest': 'document' } })
+    assert.equal(alone.headers.location, kept)
+    const authorization = `Bearer ${person.accessToken}`
+    for (const headers of [
+      { authorization },
+      { authorization, 'sec-fetch-mode': 'cors' },
+      { 'sec-fetch-mode': 'cors' },
+    ])
+      assert.equal((await get(here, kept, { headers })).status, 404)
+    for (const path of ['0/', '81', '%38%31/', '81%2f'])
+      assert.equal((await get(here, `/c/${id}/_wmoc/port/${path}`)).status, 404)
+    assert.ok(device.received.every((message) => !message.includes('http_request')))
+  })
+
   test('lead on to each other by redirects', async () => {
     const { id, person, device } = await served(here, 'owner', PORTS)
     const { src } = await openFrame(here, id, person)
@@ -146,7 +168,14 @@ suite('other ports of a device with an origin of its own', () => {
     assert.equal((await open('/_wmoc/port/81')).headers.location, '/_wmoc/port/81/')
     assert.equal((await open('/_wmoc/port/81/_wmoc/port/8080/')).status, 404)
     const anonymous = await harness.ask({ host, path: '/_wmoc/port/81/a', headers: NAVIGATE })
-    assert.equal(anonymous.headers.location, `http://localhost:8080/c/${id}/`)
+    assert.equal(anonymous.headers.location, `http://localhost:8080/c/${id}/_wmoc/port/81/a`)
+    const kept = await harness.ask({
+      path: `/c/${id}/_wmoc/port/81/a`,
+      headers: { ...NAVIGATE, cookie: `__Host-wmoc_refresh=${person.refreshToken}` },
+    })
+    const again = new URL(kept.headers.location!)
+    const landed = await harness.ask({ host, path: again.pathname + again.search, headers: NAVIGATE })
+    assert.equal(landed.headers.location, '/_wmoc/port/81/a')
     assert.equal(
       (await open('/_wmoc/port/81/', { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'iframe' })).status,
       403,

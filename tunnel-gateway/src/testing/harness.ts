@@ -12,6 +12,8 @@ import type { KnownController, Person, TestControlPlane } from './control-plane-
 import { connectDevice } from './raw-device.ts'
 import type { RawDevice } from './raw-device.ts'
 
+export { until } from '@wmoc/testkit/until'
+
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -157,13 +159,4 @@ export async function startHarness(
 function lengthOf(body: Ask['body'], headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   if (body === undefined || headers['transfer-encoding'] !== undefined) return {}
   return { 'content-length': Buffer.byteLength(body) }
-}
-
-/** Waits until `test` holds; a test's own timeout says when it never does. */
-export async function until(test: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const end = performance.now() + timeoutMs
-  while (!(await test())) {
-    if (performance.now() > end) throw new Error(`did not come true in ${timeoutMs} ms: ${test.toString()}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }

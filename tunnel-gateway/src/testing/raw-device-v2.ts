@@ -228,13 +228,13 @@ export async function connectDeviceV2(port: number, options: DeviceV2Options = {
     faults,
     send: (bytes) => socket.send(bytes, { binary: true }),
     control: (message) => socket.send(controlMessage(message), { binary: true }),
-    next(type, timeoutMs = 5_000) {
+    next(type, timeoutMs = 60_000) {
       return waitFor(type, timeoutMs, () => {
         const at = untaken.findIndex((message) => message.type === type)
         return at < 0 ? undefined : (untaken.splice(at, 1)[0] as Said<typeof type>)
       })
     },
-    nextRequest: (timeoutMs = 5_000) =>
+    nextRequest: (timeoutMs = 60_000) =>
       waitFor('request', timeoutMs, () =>
         session.taken < asked.length ? asked[session.taken++] : undefined,
       ),

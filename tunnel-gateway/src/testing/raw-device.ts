@@ -55,7 +55,7 @@ export async function connectDevice(
     received,
     closed,
     send,
-    next(type, timeoutMs = 5_000) {
+    next(type, timeoutMs = 60_000) {
       return new Promise((resolve, reject) => {
         const look = () => {
           const at = untaken.findIndex((message) => message.type === type)

@@ -6,6 +6,7 @@
 import { appError } from '@wmoc/platform/errors'
 import { isNavigation, opensDocument } from '#src/core/access-rules.ts'
 import { HEADER_NAME, namesIn } from '#src/core/header-names.ts'
+import { keptPath } from '#src/core/request-path.ts'
 import type { Target } from '#src/core/request-path.ts'
 import type { Capabilities } from '#src/page/capability/capabilities.ts'
 import type { OwnPaths } from '#src/page/own-paths.ts'
@@ -63,7 +64,6 @@ export function createFrame(options: FrameOptions): Frame {
       refused('ended')
       throw error
     })
-    const { sessionId } = principal
     const proxied: ProxyRequest = {
       request,
       response: answer,
@@ -79,8 +79,8 @@ export function createFrame(options: FrameOptions): Frame {
       port,
       deviceAuthorization: null,
       // Another shard may have kept some a moment ago.
-      cookie: await jars.latestHeader(sessionId, controllerId, target.path),
-      keepCookies: (values) => jars.keep(sessionId, controllerId, target.path, values),
+      cookie: await jars.latestHeader(principal, controllerId, target.path),
+      keepCookies: (values) => jars.keep(principal, controllerId, target.path, values),
       isNavigation: isNavigation(hints) && upgrade === null,
       extraHeaders: [],
     }
@@ -115,9 +115,9 @@ export function createFrame(options: FrameOptions): Frame {
   }
 }
 
-/** Where the shell shows the same, as far as an address can say that. */
-function addressInShell({ kind, controllerId, port, path }: FrameTarget): string {
-  return `/c/${controllerId}${kind === 'device' && port === null ? path : '/'}`
+/** Where the shell shows the same. */
+function addressInShell(target: FrameTarget): string {
+  return `/c/${target.controllerId}${target.kind === 'device' ? keptPath(target) : '/'}`
 }
 
 function isPreflight({ request, upgrade }: Call): boolean {

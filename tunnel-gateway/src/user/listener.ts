@@ -7,7 +7,7 @@ import type { Tracing } from '@wmoc/platform/tracing'
 import type { Directory } from '#src/control-plane/directory.ts'
 import { isNavigation, isSameOrigin } from '#src/core/access-rules.ts'
 import { deviceCookies } from '#src/core/cookie-rules.ts'
-import { parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-path.ts'
+import { keptPath, leadsToPort, parseControllerTarget, parseOwnOriginTarget } from '#src/core/request-path.ts'
 import type { FrameParts } from '#src/page/capability/compose.ts'
 import type { PageParts } from '#src/page/compose.ts'
 import { throughLayers } from '#src/page/layers.ts'
@@ -99,10 +99,12 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     if (target.kind === 'unknown') throw appError('not_found')
     const { controllerId, path, capability } = target
     if (capability !== null) return frame.handle(call, { ...target, capability })
-    if (target.kind === 'reserved') return endpoints.handle(call, controllerId, path)
     const { authorization } = request.headers
+    const opensPage = authorization === undefined && isNavigation(hints) && call.upgrade === null
+    if (target.kind === 'reserved' && !(opensPage && leadsToPort(path)))
+      return endpoints.handle(call, controllerId, path)
     if (authorization === undefined) {
-      if (!isNavigation(hints) || call.upgrade !== null) throw appError('unauthenticated')
+      if (!opensPage) throw appError('unauthenticated')
       if (suffix === null) return redirect(response, 303, `${portalOrigin}/open/${controllerId}${path}`)
       return pages.leavePortal(request, response, controllerId, path)
     }
@@ -118,7 +120,6 @@ export function createUserListener(options: UserListenerOptions): UserListener {
   }
 
   function asApiClient(call: Call, { principal, record }: Admitted, path: string): void | Promise<void> {
-    const { sessionId } = principal
     const { controllerId } = record
     const go = (cookie: string) =>
       pass(call, {
@@ -131,11 +132,11 @@ export function createUserListener(options: UserListenerOptions): UserListener {
         port: null,
         deviceAuthorization: null,
         cookie,
-        keepCookies: (values) => jars.keep(sessionId, controllerId, path, values),
+        keepCookies: (values) => jars.keep(principal, controllerId, path, values),
         isNavigation: false,
         extraHeaders: [],
       })
-    const cookie = jars.cookieHeader(sessionId, controllerId, path)
+    const cookie = jars.cookieHeader(principal, controllerId, path)
     return typeof cookie === 'string' ? go(cookie) : cookie.then(go)
   }
 
@@ -152,8 +153,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
     const known = await pages.recognise(request, record)
     if (known === null) {
       if (!isPage) throw appError('unauthenticated')
-      // What is the gateway's, or another port's, has no address on the portal.
-      const path = target.kind === 'device' && target.port === null ? target.path : '/'
+      // What is the gateway's has no address on the portal.
+      const path = target.kind === 'device' ? keptPath(target) : '/'
       return redirect(response, 303, `${portalOrigin}/c/${record.controllerId}${path}`)
     }
     const ownOrigin = `${scheme}://${host}`

@@ -18,6 +18,14 @@ export interface Principal {
   readonly capability?: Capability
 }
 
+/**
+ * Whose it is what a device says to this person alone. Guests of one link are many people, who share nothing but the link:
+ * each is the page that was opened by it.
+ */
+export function holderOf({ userId, linkId, page = '' }: Principal): string {
+  return linkId === undefined ? userId : `${linkId}.${page}`
+}
+
 export interface Gatekeeper {
   /** From `Authorization: Bearer …`. Throws `unauthenticated` or `session_ended`. */
   fromBearer(header: string): Promise<Principal>

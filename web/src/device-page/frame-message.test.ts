@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { devicePath, parseFrameMessage, shownAddress } from './frame-message.ts'
+import { devicePath, frameAddress, parseFrameMessage, portOf, shownAddress } from './frame-message.ts'
 
 const BASE = '/c/01900000-0000-7000-8000-000000000000'
 const message = (path: unknown, title: unknown = 'T') => parseFrameMessage({ wmoc: 'page', path, title })
@@ -53,6 +53,16 @@ suite('what a page in the frame says', () => {
     for (const path of ['/', '//evil.example/', '/a/../b', '/x?next=../../y', '/#/../../z'])
       assert.equal(shownAddress(BASE, path), `${BASE}${path}`)
   })
+})
+
+test('another port of the device has its own place in the frame, and one below the device’s in the portal', () => {
+  const address = (path: string) => frameAddress(`${BASE}~cap`, path)
+  assert.equal(address('/a?b#c'), `${BASE}~cap/a?b#c`)
+  assert.equal(address('/_wmoc/port/81/a?b#c'), `${BASE}~cap~81/a?b#c`)
+  assert.equal(address('/_wmoc/port/81/../../../x'), null)
+  assert.equal(address('/_wmoc/port/081/x'), `${BASE}~cap/_wmoc/port/081/x`)
+  assert.equal(shownAddress(BASE, '/_wmoc/port/81/a'), `${BASE}/_wmoc/port/81/a`)
+  assert.deepEqual(['/_wmoc/port/81/a', '/_wmoc/port/81', '/a'].map(portOf), ['/_wmoc/port/81', '', ''])
 })
 
 test('the device is asked for what follows its address', () => {

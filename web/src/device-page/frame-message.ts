@@ -11,7 +11,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 export interface FrameMessage {
   readonly kind: 'page' | 'strayed'
-  /** Begins with `/`; with query and fragment. */
+  /** Begins with `/`, or with `/_wmoc/port/81/` for another port of the device; with query and fragment. */
   readonly path: string
   /** One line of visible text; may be empty. */
   readonly title: string
@@ -33,6 +33,19 @@ export function shownAddress(base: string, path: string): string | null {
   const url = URL.parse(`${base}${path}`, 'http://portal.invalid')
   if (!url?.pathname.startsWith(`${base}/`)) return null
   return `${base}${path}`
+}
+
+const PORT = /^\/_wmoc\/port\/([1-9]\d{0,4})(?=\/)/
+
+/** What stands before a path that is of another port of the device; empty for the main one. */
+export function portOf(path: string): string {
+  return PORT.exec(path)?.[0] ?? ''
+}
+
+/** Where the frame finds a device's path, or null as above. @param prefix With the capability. */
+export function frameAddress(prefix: string, path: string): string | null {
+  const [before = '', port] = PORT.exec(path) ?? []
+  return shownAddress(port === undefined ? prefix : `${prefix}~${port}`, path.slice(before.length))
 }
 
 /** What follows `base` in an address of the portal, with query and fragment: what to ask the device for. */

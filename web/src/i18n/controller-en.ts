@@ -29,6 +29,20 @@ export const controllerEn = {
     availability: 'Online in the last 24 h',
     queued: 'Commands that wait',
   },
+  told: {
+    features: 'Able to',
+    max_streams: 'Requests at once',
+    max_req_header: 'Longest request head',
+    max_request_body: 'Longest request body',
+    page_ports: 'Further ports',
+    hostname: 'Host name',
+    local_ip: 'Address at home',
+  },
+  viewer: {
+    title: 'This controller is shared with you',
+    text: 'Its name, tags and credentials are kept by its owner.',
+    commands: 'What its owner sends shows here with the result.',
+  },
   level: {
     all: 'All levels',
     debug: 'Debug and above',

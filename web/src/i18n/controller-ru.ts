@@ -37,6 +37,20 @@ export const controllerRu: typeof controllerEn = {
     availability: 'В сети за 24 ч',
     queued: 'Команд в очереди',
   },
+  told: {
+    features: 'Умеет',
+    max_streams: 'Запросов сразу',
+    max_req_header: 'Заголовок запроса до',
+    max_request_body: 'Тело запроса до',
+    page_ports: 'Другие порты',
+    hostname: 'Имя в сети',
+    local_ip: 'Адрес в своей сети',
+  },
+  viewer: {
+    title: 'С вами поделились этим контроллером',
+    text: 'Название, метки и учётные данные меняет его владелец.',
+    commands: 'Здесь видно, что отправил владелец, и результат.',
+  },
   level: {
     all: 'Все уровни',
     debug: 'Отладка и выше',

@@ -58,6 +58,9 @@ export const en = {
     settings: 'Settings',
     tabs: 'Parts of this controller',
     toList: 'To all controllers',
+    suspendedTitle: 'This controller is suspended',
+    suspendedText:
+      'Whoever runs this server keeps it out; its data and its pairing stay. Ask them to end the suspension: it comes back by itself.',
     pendingTitle: 'This controller has not come yet',
     pendingText:
       'Its token waits to be used by a device. If it has run out, delete this entry and make a new one.',
@@ -144,7 +147,7 @@ export const en = {
     code: 'The code has 8 letters, like BCDF-GHJK.',
     controllerName: 'From 1 to 100 characters.',
     commandName: 'A letter first, then up to 63 letters, digits and _ . : -',
-    params: 'This is not JSON of at most 8 KiB.',
+    params: 'This is not JSON, or over 8 KiB.',
     tags: 'At most 20 tags of up to 40 letters, digits and . _ : -',
     metadata: 'At most 50 notes; names up to 60 characters, values up to 1,000.',
     channels: 'Enter both hours.',
@@ -259,7 +262,7 @@ export const en = {
     noAccount: 'New here?',
     register: 'Create an account',
   },
-  status: { online: 'Online', offline: 'Offline', pending: 'Pending' },
+  status: { online: 'Online', offline: 'Offline', pending: 'Pending', suspended: 'Suspended' },
   tab: {
     overview: 'Overview',
     controllers: 'Controllers',

@@ -20,7 +20,7 @@ export const sharingEn = {
     scopeLabel: 'Guests may',
     scope: { view: 'Only look', use: 'Use the page' },
     scopeText: {
-      view: 'Pages load; nothing can be sent to the device, also no live connections of the page.',
+      view: 'Pages load; their forms and live connections do not work. A device that is switched by a plain link, as a Tasmota plug is, can still be switched.',
       use: 'Everything the page can do: switches, forms, settings of the device.',
     },
     ttlLabel: 'Good for',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { untilTrue } from '@wmoc/testkit/chromium'
 import type { Page } from 'playwright-core'
 
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -10,8 +11,17 @@ interface Finding {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
 }
 
-/** What axe finds against WCAG 2.2 A and AA on the page as it is now, one line a finding. */
+/** Waits until nothing on the page is on its way: a colour half way to another is one that nobody chose. */
+export async function settled(page: Page): Promise<void> {
+  await untilTrue(
+    page,
+    `document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getTiming().iterations === Infinity)`,
+  )
+}
+
+/** What axe finds against WCAG 2.2 A and AA on the page once it stands still, one line a finding. */
 export async function violations(page: Page): Promise<string[]> {
+  await settled(page)
   // Evaluated over the protocol, so the page's own CSP stays as strict as it is.
   await page.evaluate(source)
   const found: Finding[] = await page.evaluate(

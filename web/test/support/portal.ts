@@ -3,9 +3,6 @@ import { openBrowser, type TestBrowser, type WatchedContext } from '@wmoc/testki
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { openStack, type TestStack } from '../../../e2e/support/stack.ts'
 
-/** The machine may be busy with much else. */
-const TIMEOUT_MS = 60_000
-
 export interface Look {
   readonly theme: 'light' | 'dark'
   readonly locale: 'en' | 'ru'
@@ -43,7 +40,6 @@ export async function openPortal(
         colorScheme: look.theme ?? 'light',
         ...contextOptions,
       })
-      watched.context.setDefaultTimeout(TIMEOUT_MS)
       const page = await watched.newPage()
       return {
         ...watched,

@@ -45,7 +45,7 @@ const alert = (more: object = {}) => ({
   ...more,
 })
 
-suite('alerts of the platform', { timeout: 120_000 }, () => {
+suite('alerts of the platform', () => {
   let under: TestApi
   let owner: TestUser
   let admin: TestUser

@@ -1,6 +1,7 @@
 /** How much of the time controllers were connected, counted from their sessions. */
 import type { Sequelize } from 'sequelize'
 import { rows } from '#src/kernel/rows.ts'
+import { VISIBLE } from './access.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -40,12 +41,12 @@ export async function sharesOfDay(
 }
 
 /**
- * The last 24 hours of some workspaces, oldest first, the last one still running: the mean share of their active
+ * The last 24 hours of all that a person may see, oldest first, the last one still running: the mean share of the active
  * controllers online in each; null before the first was there.
  */
 export async function availabilityByHour(
   db: Sequelize,
-  workspaceIds: readonly string[],
+  userId: string,
   now: Date,
 ): Promise<{ hour: string; onlineShare: number | null }[]> {
   const thisHour = Math.floor(now.getTime() / HOUR_MS) * HOUR_MS
@@ -53,8 +54,8 @@ export async function availabilityByHour(
   const found = await rows<{ start: number; share: number | null }>(
     db,
     `WITH mine AS (
-       SELECT id, greatest(extract(epoch FROM activated_at), $from::float8) AS since FROM controllers
-       WHERE workspace_id = ANY($workspaceIds::uuid[]) AND is_active AND deleted_at IS NULL
+       SELECT id, greatest(extract(epoch FROM activated_at), $from::float8) AS since FROM ${VISIBLE} c
+       WHERE is_active AND deleted_at IS NULL
      ), spans AS (
        SELECT greatest(extract(epoch FROM connected_at), $from::float8) AS since,
          least(extract(epoch FROM disconnected_at), $now::float8) AS until
@@ -74,7 +75,7 @@ export async function availabilityByHour(
      SELECT start::float8, CASE WHEN existed.seconds > 0
          THEN least(1, coalesce(online.seconds, 0) / existed.seconds)::float8 END AS share
      FROM hours LEFT JOIN existed USING (start) LEFT JOIN online USING (start) ORDER BY start`,
-    { workspaceIds, from: from / 1_000, now: now.getTime() / 1_000 },
+    { userId, from: from / 1_000, now: now.getTime() / 1_000 },
   )
   return found.map((row) => ({ hour: new Date(row.start * 1_000).toISOString(), onlineShare: row.share }))
 }

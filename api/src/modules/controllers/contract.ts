@@ -37,6 +37,8 @@ export const Controller = z.object({
   deviceMetadata: z.record(z.string(), z.json()),
   status: ControllerStatus,
   isActive: z.boolean(),
+  /** Kept out, as whoever declares it in a cluster wants it; it keeps its secret and comes back by itself. */
+  isSuspended: z.boolean(),
   lastSeenAt: Timestamp.nullable(),
   /** Since when it is online or offline. */
   statusSince: Timestamp.nullable(),

@@ -57,7 +57,7 @@ const count = async (table: string) =>
   (await rows<{ n: number }>(under.kernel.db, `SELECT count(*)::int AS n FROM ${table}`, {}))[0]!.n
 const nameIn = async (user: PlainUser, id: string) => under.controllers.service.get(user.userId, id)
 
-suite('declared controllers', { timeout: 120_000 }, () => {
+suite('declared controllers', () => {
   before(async () => {
     under = await openControllers()
     owner = await under.buildUser({ tier: 'premium' })
@@ -157,7 +157,11 @@ suite('declared controllers', { timeout: 120_000 }, () => {
     const { input, controllerId } = await enrolActive()
     assert.equal((await enrol({ ...input, suspended: true })).state, 'suspended')
     assert.equal(await stateOf(controllerId), 'suspended')
+    const isSuspended = async () =>
+      (await listAll(under, owner)).find(({ id }) => id === controllerId)?.isSuspended
+    assert.equal(await isSuspended(), true)
     assert.equal((await enrol(input)).state, 'offline')
+    assert.equal(await isSuspended(), false)
     assert.equal(await stateOf(controllerId), 'active')
     const waiting = declaration({ suspended: true })
     const { activation } = await enrol(waiting)

@@ -7,12 +7,12 @@ import { rows } from '#src/kernel/rows.ts'
 /** Counting a hundred thousand rows is cheap, but not free. */
 const EVERY_MS = 30_000
 
-const STATUSES = ['pending', 'online', 'offline'] as const
+const STATUSES = ['pending', 'online', 'offline', 'suspended'] as const
 const ABSENCES = ['minutes', 'hours', 'days'] as const
 
 /** `minutes`: less than ten of them; `hours`: less than a day. */
 const COUNT_SQL = `
-  SELECT status, CASE
+  SELECT CASE WHEN suspended_at IS NULL THEN status ELSE 'suspended' END AS status, CASE
       WHEN status_since > $now::timestamptz - interval '10 minutes' THEN 'minutes'
       WHEN status_since > $now::timestamptz - interval '1 day' THEN 'hours'
       ELSE 'days'

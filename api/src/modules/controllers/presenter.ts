@@ -18,6 +18,7 @@ export function presentController(row: ControllerRow, role: Role): Controller {
     deviceMetadata: row.deviceMetadata,
     status: row.isActive ? row.status : 'pending',
     isActive: row.isActive,
+    isSuspended: row.suspendedAt !== null,
     lastSeenAt: iso(row.lastSeenAt),
     statusSince: iso(row.statusSince),
     pagePath: `/c/${row.id}/`,

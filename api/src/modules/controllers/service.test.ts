@@ -195,6 +195,19 @@ suite('controllers of a person', () => {
     assert.deepEqual(roles, [null, 'viewer', 'owner', 'viewer'])
   })
 
+  test('the numbers of a person count what is shared with them, as the list does', async () => {
+    const [owner, friend] = await Promise.all([under.buildUser(), under.buildUser()])
+    const id = await named(owner, 'Lamp', ['hall'])
+    await rows(
+      under.kernel.db,
+      'INSERT INTO controller_shares (controller_id, user_id, created_at) VALUES ($id, $userId, now())',
+      { id, userId: friend.userId },
+    )
+    assert.deepEqual(await namesOf(friend, {}), ['Lamp'])
+    const { total, tags } = await service().summary(friend.userId)
+    assert.deepEqual({ total, tags }, { total: 1, tags: [{ tag: 'hall', count: 1 }] })
+  })
+
   test('a viewer may look, an operator may also send commands, neither may change, delete or rotate', async () => {
     const owner = await under.buildUser()
     const { id } = await under.buildController(owner)

@@ -160,24 +160,23 @@ export function createControllersService(deps: {
     },
 
     async summary(userId) {
-      const workspaceIds = (await access.memberships(userId)).map((membership) => membership.workspaceId)
       const counts = await firstRow<Pick<Summary, 'total' | 'online' | 'offline' | 'pending'>>(
         db,
         `SELECT count(*)::int AS total,
            count(*) FILTER (WHERE is_active AND status = 'online')::int AS online,
            count(*) FILTER (WHERE is_active AND status <> 'online')::int AS offline,
            count(*) FILTER (WHERE NOT is_active)::int AS pending
-         FROM controllers WHERE workspace_id = ANY($workspaceIds::uuid[]) AND deleted_at IS NULL`,
-        { workspaceIds },
+         FROM ${VISIBLE} c WHERE deleted_at IS NULL`,
+        { userId },
       )
       const tags = await rows<{ tag: string; count: number }>(
         db,
-        `SELECT tag, count(*)::int AS count FROM controllers, unnest(tags) AS tag
-         WHERE workspace_id = ANY($workspaceIds::uuid[]) AND deleted_at IS NULL
+        `SELECT tag, count(*)::int AS count FROM ${VISIBLE} c, unnest(tags) AS tag
+         WHERE deleted_at IS NULL
          GROUP BY tag ORDER BY count DESC, tag LIMIT 200`,
-        { workspaceIds },
+        { userId },
       )
-      return { ...counts!, tags, availability: await availabilityByHour(db, workspaceIds, kernel.clock()) }
+      return { ...counts!, tags, availability: await availabilityByHour(db, userId, kernel.clock()) }
     },
 
     async get(userId, id) {

@@ -3,6 +3,7 @@ import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { appError } from '@wmoc/platform/errors'
 import { uuidv7 } from '@wmoc/platform/ids'
+import { until } from '@wmoc/testkit/until'
 import type { DomainEvent } from '#src/kernel/domain-events.ts'
 import type { SseFrame } from '#src/kernel/module.ts'
 import { openKernel, type PlainKernel } from '#src/testing/plain-kernel.ts'
@@ -91,13 +92,6 @@ async function open(module: Module, user: PlainUser, options: Options = {}): Pro
   }
 }
 
-async function until(isDone: () => boolean): Promise<void> {
-  for (let left = 400; !isDone(); left -= 1) {
-    if (left === 0) throw new Error('waited too long')
-    await sleep(25)
-  }
-}
-
 const emit = (event: DomainEvent): Promise<void> =>
   kernel.db.transaction((transaction) => kernel.events.emit(event, transaction))
 const updated = (user: PlainUser, controllerId = uuidv7()): DomainEvent => ({
@@ -111,7 +105,7 @@ const controllersIn = (frames: readonly SseFrame[]): string[] =>
     return event?.controllerId ? [event.controllerId] : []
   })
 
-suite('stream of events', { timeout: 120_000 }, () => {
+suite('stream of events', () => {
   before(async () => {
     kernel = await openKernel()
     await kernel.start({ work: false })

@@ -46,13 +46,26 @@ const sources = () => {
   return { controllerName: controllers.service.nameOf, command: commands.service.outcomeOf }
 }
 
+/** A new kernel with an owner and one controller, and the module on it. */
+async function begin(name: string, options: { work: boolean }): Promise<void> {
+  kernel = await openKernel()
+  owner = await insertUser(kernel.db)
+  const [id] = await insertControllers(kernel.db, owner, 1, { name })
+  controllerId = id!
+  sent = []
+  email = mailbox()
+  module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
+  module.register?.()
+  await kernel.start(options)
+}
+
 const emit = (event: DomainEvent): Promise<void> =>
   kernel.db.transaction((transaction) => kernel.events.emit(event, transaction))
 const status = (value: 'online' | 'offline', at: number, id = controllerId): Promise<void> =>
   emit({ type: 'controller.status', workspaceId: owner.workspaceId, controllerId: id, status: value, at })
 
 async function eventually<T>(read: () => Promise<T>, isDone: (value: T) => boolean): Promise<T> {
-  for (let left = 200; ; left -= 1) {
+  for (let left = 1_200; ; left -= 1) {
     const value = await read()
     if (isDone(value)) return value
     if (left === 0) throw new Error(`still ${JSON.stringify(value)}`)
@@ -63,18 +76,8 @@ const list = async (user = owner) =>
   (await module.service.list(user.userId, { limit: 200 })).items.toReversed()
 const types = async (user = owner): Promise<string[]> => (await list(user)).map(({ type }) => type)
 
-suite('notifications', { timeout: 120_000 }, () => {
-  beforeEach(async () => {
-    kernel = await openKernel()
-    owner = await insertUser(kernel.db)
-    const [id] = await insertControllers(kernel.db, owner, 1, { name: 'Pump <b>1</b>' })
-    controllerId = id!
-    sent = []
-    email = mailbox()
-    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
-    module.register?.()
-    await kernel.start({ work: true })
-  })
+suite('notifications', () => {
+  beforeEach(() => begin('Pump <b>1</b>', { work: true }))
   afterEach(() => kernel.close())
 
   test('U17: tell operators and above of the workspace, in their language, and nobody else', async () => {
@@ -273,19 +276,9 @@ suite('notifications', { timeout: 120_000 }, () => {
   })
 })
 
-suite('presence', { timeout: 120_000 }, () => {
-  beforeEach(async () => {
-    kernel = await openKernel()
-    owner = await insertUser(kernel.db)
-    const [id] = await insertControllers(kernel.db, owner, 1, { name: 'Pump' })
-    controllerId = id!
-    sent = []
-    email = mailbox()
-    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
-    // Jobs are enqueued and run by hand, so that the clock decides and not the machine.
-    module.register?.()
-    await kernel.start({ work: false })
-  })
+suite('presence', () => {
+  // Jobs are enqueued and run by hand, so that the clock decides and not the machine.
+  beforeEach(() => begin('Pump', { work: false }))
   afterEach(() => kernel.close())
 
   const watch = () =>
@@ -362,18 +355,8 @@ suite('presence', { timeout: 120_000 }, () => {
   })
 })
 
-suite('delivery', { timeout: 120_000 }, () => {
-  beforeEach(async () => {
-    kernel = await openKernel()
-    owner = await insertUser(kernel.db)
-    const [id] = await insertControllers(kernel.db, owner, 1, { name: 'Pump' })
-    controllerId = id!
-    sent = []
-    email = mailbox()
-    module = createNotificationsModule(kernel, { channels: [email], sources: sources() })
-    module.register?.()
-    await kernel.start({ work: false })
-  })
+suite('delivery', () => {
+  beforeEach(() => begin('Pump', { work: false }))
   afterEach(() => kernel.close())
 
   const news = (key: string = uuidv7()): Promise<void> =>

@@ -25,7 +25,7 @@ async function openStream(query = ''): Promise<ReadableStreamDefaultReader<Uint8
   return response.body!.getReader()
 }
 
-suite('telemetry over HTTP', { timeout: 120_000 }, () => {
+suite('telemetry over HTTP', () => {
   before(async () => {
     under = await startApi()
     user = await under.buildUser()

@@ -62,7 +62,7 @@ const count = async (table: string, controllerId: string): Promise<number> => {
   return row!.n
 }
 
-suite('ingest', { timeout: 120_000 }, () => {
+suite('ingest', () => {
   before(async () => {
     database = await openMigratedDatabase({ poolMax: 12 })
     controllerIds = await insertControllers(database.db, await insertUser(database.db), 40)

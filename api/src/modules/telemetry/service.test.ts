@@ -101,7 +101,7 @@ async function stored(table: string, controllerId: string): Promise<Map<number, 
 
 const byKey = (map: Map<number, Rollup>) => [...map].toSorted(([a], [b]) => a - b)
 
-suite('telemetry service', { timeout: 120_000 }, () => {
+suite('telemetry service', () => {
   before(async () => {
     database = await openMigratedDatabase()
     controllerIds = await insertControllers(

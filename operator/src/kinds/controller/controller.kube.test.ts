@@ -188,6 +188,7 @@ suite('Controller on a real API server, with the real API', { timeout: 240_000 }
       (await api.internal('controllers/lookup', { ids: [id], labels: [] })).controllers[0]?.state
     await server.apply(manifest('suspended', { mac, suspended: true }))
     await server.waitFor<Found>(['wctl', 'suspended'], ({ status }) => status?.state === 'Suspended')
+    await until('suspended', 'Ready', 'Suspended')
     assert.equal(await state(), 'suspended')
     await server.apply(manifest('suspended', { mac, suspended: false }))
     await server.waitFor<Found>(['wctl', 'suspended'], ({ status }) => status?.state === 'Offline')

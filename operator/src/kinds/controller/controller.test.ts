@@ -131,6 +131,18 @@ suite('the spec', () => {
 })
 
 suite('the status', () => {
+  test('of one that is suspended says so, and how it is let in again', () => {
+    const value = ControllerSpec.parse({ mac: MAC, owner: 'a@b', suspended: true })
+    const [enrolment] = fc.sample(enrolled, { numRuns: 1, seed: 1 })
+    const told = (state: Enrolled['state']) => statusOf(object(value), { ...enrolment!, state }, NOW, false)
+    const suspended = told('suspended')
+    assert.equal(suspended.state, 'Suspended')
+    const ready = suspended.conditions?.find(({ type }) => type === 'Ready')
+    assert.deepEqual([ready?.status, ready?.reason], ['True', 'Suspended'])
+    assert.match(ready?.message ?? '', /Set spec\.suspended to false/)
+    assert.ok(eventsOf(told('offline'), suspended).some(({ reason }) => reason === 'Suspended'))
+  })
+
   test('is stable while nothing changes, and tells each change once', () => {
     fc.assert(
       fc.property(spec, outcome, fc.boolean(), (value, what, hasTelemetry) => {

@@ -25,7 +25,7 @@ const REASONS: Readonly<Record<Refused['reason'], string>> = {
 const STATES = { pending: 'Pending', online: 'Online', offline: 'Offline', suspended: 'Suspended' } as const
 
 /**
- * Conditions and their reasons: `Ready` (Enrolled, or why not), `Registered` (DeviceRegistered, WaitingForDevice),
+ * Conditions and their reasons: `Ready` (Enrolled, Suspended, or why not), `Registered` (DeviceRegistered, WaitingForDevice),
  * `InSync` (AsDeclared, ChangedInPortal, PeopleUnknown), `ActivationSecret` (Written, NotNeeded, NameTaken).
  * @param hasTelemetry Whether what changes by itself is told: etcd is no store of telemetry.
  */
@@ -67,6 +67,14 @@ function ready(outcome: Outcome): ConditionChange {
   const type = 'Ready'
   switch (outcome.outcome) {
     case 'enrolled':
+      if (outcome.state === 'suspended')
+        return {
+          type,
+          status: 'True',
+          reason: 'Suspended',
+          message:
+            'It is cut and kept out, and keeps its secret. Set spec.suspended to false to let it in again.',
+        }
       return { type, status: 'True', reason: 'Enrolled', message: 'The platform knows this controller.' }
     case 'refused':
       return { type, status: 'False', reason: REASONS[outcome.reason], message: outcome.detail }

@@ -9,7 +9,7 @@ import { plan } from './plan.ts'
 import { judge, roomInStep, shareOf } from './rollout.ts'
 import { statusOf } from './status.ts'
 import type { StatusInput } from './status.ts'
-import { NOW, reportOf, shardOf, specOf, worldOf } from './testing/sample.ts'
+import { apiCalls, NOW, reportOf, shardOf, specOf, worldOf } from './testing/sample.ts'
 import type { Shard, World } from './world.ts'
 
 const gated = specOf({ rollout: { gate: { maxErrorPercent: 2, maxReconnectSeconds: 60, window: '1m' } } })
@@ -39,6 +39,30 @@ suite('the gate of a rollout', () => {
   test('fails one that refuses its devices', () => {
     const refusing = { totals: { requests: 0, failed: 0, offline: 0, registrations: 0, refused: 100 } }
     assert.equal(verdict(updated({ report: reportOf(refusing) })), 'fail')
+  })
+  test('fails one that does not reach the API while the others do, and says so', () => {
+    const cutOff = updated({ report: reportOf({ apiCalls: apiCalls(4) }) })
+    const found = judge(worldOf([...old, cutOff]), gated, target, NOW)
+    assert.equal(found.kind, 'fail')
+    assert.match(found.kind === 'fail' ? found.message : '', /gw-2 does not reach the API/)
+    assert.equal(verdict(updated({ report: reportOf({ apiCalls: apiCalls(1) }) })), 'wait')
+    assert.equal(verdict(updated({ report: reportOf({ apiCalls: null }) })), 'pass')
+  })
+  test('waits while the API is away for all, and takes nothing for a failure that may come of it', () => {
+    const away = { report: reportOf({ apiCalls: apiCalls(2) }) }
+    const others = [shardOf(0), shardOf(1, away)]
+    const judged = (shard: Shard, set = {}) => judge(worldOf([...others, shard], set), gated, target, NOW)
+    for (const [shard, set] of [
+      [updated({ report: reportOf({ apiCalls: apiCalls(12) }) }), {}],
+      [updated({ isReady: false, readySinceMs: NOW - 3_600_000, report: null }), {}],
+      [updated(), { step: { atMs: NOW - 90_000, fleetTunnels: 900 } }],
+    ] as const) {
+      const found = judged(shard, set)
+      assert.equal(found.kind, 'wait')
+      assert.match(found.kind === 'wait' ? found.message : '', /gw-1 .*reach(ed)? the API/)
+    }
+    // A version that reaches it while the others did not always is not held.
+    assert.equal(judged(updated()).kind, 'pass')
   })
   test('does not judge by a handful of requests', () => {
     const few = { totals: { requests: 3, failed: 3, offline: 0, registrations: 1, refused: 0 } }

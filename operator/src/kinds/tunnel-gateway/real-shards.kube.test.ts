@@ -200,9 +200,26 @@ suite('a TunnelGateway with real shards, real controllers of Kubernetes and stea
     nothingFailed()
   })
 
-  test('deleted, it goes once its shards are drained', async () => {
+  test('a version that loses the API is taken back, though it is ready and nobody asked it for anything', async () => {
     nothingFailed()
     await shards.stopFleet()
+    const gate = { window: '20s', maxErrorPercent: 5, maxReconnectSeconds: 30 }
+    await cluster.apply(gateway(3, 'deaf', { gate }), '--force-conflicts')
+    const { status } = await cluster.waitFor<Found>(
+      ['tgw', 'gw'],
+      (found) => reasonOf(found, 'Progressing') === 'RolledBack' && found.status?.readyReplicas === 3,
+      180_000,
+    )
+    assert.equal(status?.currentVersion, '1.2.0')
+    const { items } = await cluster.get<{ items: { reason: string; note: string }[] }>('events.events.k8s.io')
+    const aborted = items.filter(({ reason }) => reason === 'RolloutAborted').map(({ note }) => note)
+    assert.ok(
+      aborted.some((note) => note.includes('gw-2 does not reach the API')),
+      aborted.join('\n'),
+    )
+  })
+
+  test('deleted, it goes once its shards are drained', async () => {
     await cluster.kubectl('delete', 'tgw', 'gw', '--timeout=60s')
     await cluster.waitFor<{ items: unknown[] }>(
       ['statefulsets,services', '-l', 'app.kubernetes.io/instance=gw'],

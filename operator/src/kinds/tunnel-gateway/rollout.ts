@@ -1,5 +1,6 @@
 /** Which template the shards should have, and whether the rollout may go on. Pure. */
 import { durationMs } from '#src/crds/fields.ts'
+import { cutOff, reachOf } from './api-reach.ts'
 import { BACK_SHARE } from './drain.ts'
 import type { TunnelGatewaySpec } from './schema.ts'
 import { fleetTunnels } from './world.ts'
@@ -46,10 +47,31 @@ export type Verdict =
   | { readonly kind: 'pass' }
   /** @property untilMs when to look again at the latest, if that is known */
   | { readonly kind: 'wait'; readonly message: string; readonly untilMs?: number }
-  | { readonly kind: 'fail'; readonly message: string }
+  /** @property mayBeApi it would be the same for any version while the API is away */
+  | { readonly kind: 'fail'; readonly message: string; readonly mayBeApi?: true }
 
-/** Whether the next shard may follow those that were updated. */
-export function judge(
+/** Where there is no gate: the share of calls that fail when the API is away, not when it is slow. */
+const AWAY_PERCENT = 50
+
+/**
+ * Whether the next shard may follow those that were updated. While the API is away for the others too, devices can't
+ * come back and shards don't get ready, whatever their version: that fails no rollout. One shard has none to compare with.
+ */
+export function judge(world: World, spec: TunnelGatewaySpec, target: Target, nowMs: number): Verdict {
+  const verdict = judgeAlone(world, spec, target, nowMs)
+  if (verdict.kind !== 'fail' || verdict.mayBeApi !== true) return verdict
+  const outdated = world.shards.filter((shard) => shard.template !== target.template)
+  const rest = world.shards.length > 1 ? world.shards.filter(({ isReady }) => isReady) : []
+  const others = outdated.length > 0 ? outdated : rest
+  const too = cutOff(others, spec.rollout.gate?.maxErrorPercent ?? AWAY_PERCENT)
+  if (too === undefined) return verdict
+  return {
+    kind: 'wait',
+    message: `${too.name} did not always reach the API lately: it may be that, not the version`,
+  }
+}
+
+function judgeAlone(
   world: World,
   spec: TunnelGatewaySpec,
   { template, isKnownGood }: Target,
@@ -66,7 +88,8 @@ export function judge(
       ? []
       : [
           () => fewErrors(updated, world.shards, spec.rollout.gate!),
-          () => allBack(updated, world, spec.rollout.gate!, nowMs),
+          () => apiReached(updated, world.shards, spec.rollout.gate!),
+          () => allBack(world, spec.rollout.gate!, nowMs),
           () => longEnough(updated, world.shards.length, spec, nowMs),
         ]),
     ...(isKnownGood ? [] : [() => pauseOver(updated, world, spec, nowMs)]),
@@ -84,8 +107,10 @@ function allReady(
   spec: TunnelGatewaySpec,
   nowMs: number,
 ): Verdict {
+  // One that a person drains is not ready, and yet in order.
   const waiting = updated.filter(
-    ({ isReady, mark, isDrainAsked }) => !isReady && mark === null && !isDrainAsked,
+    ({ isReady, mark, isDrainAsked, trouble }) =>
+      !isReady && mark === null && !(isDrainAsked && trouble === null),
   )
   const deadlineMs = durationMs(spec.rollout.progressDeadline)
   const late = waiting.find(({ readySinceMs }) => nowMs - readySinceMs > deadlineMs)
@@ -94,6 +119,7 @@ function allReady(
     return {
       kind: 'fail',
       message: `${late.name} is not ready after ${spec.rollout.progressDeadline}: ${why}`,
+      ...(late.trouble === null ? { mayBeApi: true } : {}),
     }
   }
   const first = waiting[0]
@@ -121,8 +147,7 @@ function fewErrors(updated: readonly Shard[], all: readonly Shard[], { maxErrorP
     shards.flatMap(({ report }) => (report === null ? [] : [report.totals]))
   for (const shard of updated) {
     if (shard.report === null) return { kind: 'wait', message: `${shard.name} does not tell its status` }
-    const outdated = all.filter(({ template }) => template !== shard.template)
-    const others = outdated.length > 0 ? outdated : updated.filter(({ name }) => name !== shard.name)
+    const others = othersThan(shard, all)
     const own = errorPercent([shard.report.totals])
     const usual = errorPercent(totalsOf(others)) ?? 0
     if (own !== null && own - usual > maxErrorPercent)
@@ -134,23 +159,38 @@ function fewErrors(updated: readonly Shard[], all: readonly Shard[], { maxErrorP
   return { kind: 'pass' }
 }
 
-/** Counted from when the updated shards were ready; where a person keeps a shard empty nobody can say. */
-function allBack(
-  updated: readonly Shard[],
-  { set, shards }: World,
-  { maxReconnectSeconds }: Gate,
-  nowMs: number,
-): Verdict {
+/** Those that still are as they were; where there are none, the rest. */
+function othersThan(shard: Shard, all: readonly Shard[]): readonly Shard[] {
+  const outdated = all.filter(({ template }) => template !== shard.template)
+  return outdated.length > 0 ? outdated : all.filter(({ name }) => name !== shard.name)
+}
+
+/** Requests and registrations that are refused for want of the API are not among a shard's totals. */
+function apiReached(updated: readonly Shard[], all: readonly Shard[], { maxErrorPercent }: Gate): Verdict {
+  for (const shard of updated) {
+    const reach = reachOf(shard, othersThan(shard, all), maxErrorPercent)
+    if (reach.kind !== 'fine')
+      return { kind: reach.kind === 'alone' ? 'fail' : 'wait', message: reach.message }
+  }
+  return { kind: 'pass' }
+}
+
+/** Counted from when any shard last got ready, or was lost; where a person keeps a shard empty nobody can say. */
+function allBack({ set, shards }: World, { maxReconnectSeconds }: Gate, nowMs: number): Verdict {
   const step = set?.step ?? null
   if (step === null) return { kind: 'pass' }
   const tunnels = fleetTunnels(shards)
   const wanted = Math.floor(step.fleetTunnels * BACK_SHARE)
   if (tunnels >= wanted) return { kind: 'pass' }
-  const sinceMs = Math.max(step.atMs, ...updated.map(({ readySinceMs }) => readySinceMs))
+  const sinceMs = Math.max(step.atMs, ...shards.map(({ readySinceMs }) => readySinceMs))
   const untilMs = sinceMs + maxReconnectSeconds * 1_000
   const figures = `${tunnels} of ${step.fleetTunnels} tunnels are open`
   if (nowMs > untilMs && !shards.some(({ isDrainAsked }) => isDrainAsked))
-    return { kind: 'fail', message: `${figures} ${maxReconnectSeconds} s after the last replacement` }
+    return {
+      kind: 'fail',
+      message: `${figures} ${maxReconnectSeconds} s after the last replacement`,
+      mayBeApi: true,
+    }
   return { kind: 'wait', message: `${figures} again`, untilMs }
 }
 

@@ -38,6 +38,10 @@ const Status = z.object({
     registrations: count,
     refused: count,
   }),
+  apiCalls: z
+    .object({ calls: z.array(count).max(120), failed: z.array(count).max(120) })
+    .nullable()
+    .default(null),
   ring: z.object({
     epoch: count,
     members: z.array(z.object({ shard: z.string(), state: z.enum(['serving', 'draining']) })),
@@ -109,7 +113,7 @@ export function createShardClient(
 }
 
 function reportOf(status: z.infer<typeof Status>): ShardReport {
-  const { version, tunnels, isDraining, isEnding, drainedAt, totals, ring } = status
+  const { version, tunnels, isDraining, isEnding, drainedAt, totals, apiCalls, ring } = status
   const serving = ring.members.filter(({ state }) => state === 'serving').map(({ shard }) => shard)
   return {
     version,
@@ -119,6 +123,7 @@ function reportOf(status: z.infer<typeof Status>): ShardReport {
     isEnding,
     drainedAtMs: drainedAt === null ? null : Date.parse(drainedAt),
     totals,
+    apiCalls,
     epoch: ring.epoch,
     serving: [...new Set(serving)].toSorted(),
   }

@@ -13,6 +13,8 @@ export interface ShardReport {
   /** Null: not drained. */
   readonly drainedAtMs: number | null
   readonly totals: Totals
+  /** Null: its version does not tell. */
+  readonly apiCalls: ApiCalls | null
   readonly epoch: number
   /** The shards on the ring as this one sees it, by name. */
   readonly serving: readonly string[]
@@ -24,6 +26,12 @@ export interface Totals {
   readonly offline: number
   readonly registrations: number
   readonly refused: number
+}
+
+/** Calls of the API in the last minute, in slices of time, the newest first. */
+export interface ApiCalls {
+  readonly calls: readonly number[]
+  readonly failed: readonly number[]
 }
 
 export type DrainReason = 'ScaleIn' | 'Rollout' | 'Manual' | 'Deletion'

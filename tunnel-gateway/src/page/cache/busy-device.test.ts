@@ -4,7 +4,7 @@ import { startHarness } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { addController, look } from './testing/looker.ts'
 
-suite('a page of many parts through four streams', { timeout: 60_000 }, () => {
+suite('a page of many parts through four streams', () => {
   let harness: Harness
   before(async () => {
     harness = await startHarness()

@@ -7,7 +7,7 @@ import { addController, askedFor, look } from './testing/looker.ts'
 
 const ROOM = { max_req_header: 2_048 }
 
-suite('what is kept of a device’s page', { timeout: 120_000 }, () => {
+suite('what is kept of a device’s page', () => {
   let harness: Harness
   before(async () => {
     harness = await startHarness()

@@ -9,7 +9,7 @@ import { addController, askedFor, look } from './testing/looker.ts'
 
 const ROOM = { max_req_header: 2_048, max_streams: 16 }
 
-suite('equal requests at the same time', { timeout: 120_000 }, () => {
+suite('equal requests at the same time', () => {
   let harness: Harness
   before(async () => {
     harness = await startHarness({ PAGE_CACHE_OBJECT_BYTES: '65536' })

@@ -7,7 +7,7 @@ import { addController, look } from './testing/looker.ts'
 
 const LONG = '<p>A line like the others.</p>\n'.repeat(2_000)
 
-suite('compression towards the browser', { timeout: 60_000 }, () => {
+suite('compression towards the browser', () => {
   let harness: Harness
   before(async () => {
     harness = await startHarness()

@@ -8,6 +8,7 @@ import type { ByteBudget } from '#src/core/byte-budget.ts'
 import type { ResponseHead } from '#src/core/response-head.ts'
 import type { Upstream } from '#src/core/upstream.ts'
 import type { Answer } from '#src/user/answer.ts'
+import { holderOf } from '#src/user/principal.ts'
 import type { DeviceWatcher, ProxyRequest } from '#src/user/proxy.ts'
 import { isOwnPage } from '#src/page/layers.ts'
 import { headerOf, withoutHeaders } from './core/directives.ts'
@@ -115,7 +116,7 @@ export class Flight implements Answer, DeviceWatcher {
 
   #isSharedWith({ principal }: Reader): boolean {
     if (this.#shared === 'all') return true
-    return this.#shared === 'own' && principal.userId === this.#leader.principal.userId
+    return this.#shared === 'own' && holderOf(principal) === holderOf(this.#leader.principal)
   }
 
   // What the proxy says.

@@ -11,7 +11,7 @@ export interface KeptAnswer extends Aged {
   readonly body: Buffer
   /** As the device said it; the headers hold what users are told. */
   readonly cacheControl: string
-  /** It is kept for everybody with access. */
+  /** It is kept for more than one person: guests of a link, or everybody with access. */
   readonly isForAll: boolean
   readonly vary: readonly { readonly name: string; readonly value: string | null }[]
   readonly etag: string | null
@@ -22,7 +22,7 @@ export interface KeptAnswer extends Aged {
 
 export interface Place {
   readonly controllerId: string
-  /** Who may see it: a person, or everybody with access. */
+  /** Who may see it: a person, the guests of a link, or everybody with access. */
   readonly holder: string
   /** Surface, port, path and query. */
   readonly address: string

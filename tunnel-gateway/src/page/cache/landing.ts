@@ -7,7 +7,7 @@ import { isShareable, planStoring } from './core/storing.ts'
 import type { Asked, StorePlan } from './core/storing.ts'
 import type { Flight, Landing } from './flight.ts'
 import type { KeptAnswer, KeptPages, Place } from './kept-pages.ts'
-import { EVERYBODY, placesOf, valueOf, wantedOf } from './question.ts'
+import { placesOf, valueOf, wantedOf } from './question.ts'
 import type { Reader } from './reader.ts'
 
 /** One request to the device, as the layer sees it. */
@@ -44,6 +44,8 @@ const REFRESHED: ReadonlySet<string> = new Set([
 /** For what names its content and says nothing else; a new firmware may be less careful than its names. */
 const HASHED_CACHE_CONTROL = 'private, max-age=3600'
 
+const NOTHING = Buffer.alloc(0)
+
 const replaced = (answer: KeptAnswer): Landed => ({
   landing: { kind: 'replaced' },
   answer,
@@ -76,7 +78,8 @@ export function land(
   }
   asking.plan = asking.isOutdated ? null : planStoring(askedOf(flight, reader), answered, now)
   const isPersonal = flight.isAuthorised || parseDirectives(head.cacheControl).has('private')
-  const shared = !isShareable(answered) ? 'none' : asking.isForAll && isPersonal ? 'own' : 'all'
+  const isOnes = !isShareable(answered) || showsPrefix(reader, headers, NOTHING)
+  const shared = isOnes ? 'none' : asking.isForAll && isPersonal ? 'own' : 'all'
   return {
     landing: {
       kind: 'passed',
@@ -98,14 +101,10 @@ export function keepBody(
   { kept, now }: { kept: KeptPages; now: number },
 ): void {
   const { proxied } = reader
-  if (
-    plan === null ||
-    isOutdated ||
-    showsPrefix(proxied.surface === 'frame' ? proxied.prefix : '', headers, body)
-  )
-    return
-  const [own, open] = placesOf(proxied)
-  const place = plan.isPersonal || open === undefined ? own! : open
+  if (plan === null || isOutdated || showsPrefix(reader, headers, body)) return
+  const places = placesOf(proxied)
+  const [own] = places
+  const place = plan.isPersonal ? own! : places.at(-1)!
   kept.put(place, {
     ...plan,
     storedAt: now,
@@ -118,7 +117,7 @@ export function keepBody(
     vary: plan.vary.map((name) => ({ name, value: valueOf(proxied, name) })),
     etag: headerOf(headers, 'etag'),
     lastModified: headerOf(headers, 'last-modified'),
-    isForAll: place.holder === EVERYBODY,
+    isForAll: place !== own,
   })
 }
 
@@ -183,6 +182,7 @@ function hashedHeaders(headers: readonly string[]): string[] {
 }
 
 /** An address with a capability in it is good for one person: what a device builds with it is nobody else's. */
-function showsPrefix(prefix: string, headers: readonly string[], body: Buffer): boolean {
+function showsPrefix({ proxied }: Reader, headers: readonly string[], body: Buffer): boolean {
+  const prefix = proxied.surface === 'frame' ? proxied.prefix : ''
   return prefix !== '' && (body.includes(prefix) || headers.some((text) => text.includes(prefix)))
 }

@@ -10,7 +10,8 @@ import type { Next, PageLayer } from '#src/page/layers.ts'
 import type { LiveRequests } from '#src/user/live.ts'
 import { headersOf } from '#src/user/outgoing.ts'
 import { announcedBody } from '#src/user/body.ts'
-import { sendError } from '#src/user/problem.ts'
+import { holderOf } from '#src/user/principal.ts'
+import { sendError, sendProblem } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { headerOf, parseDirectives } from './core/directives.ts'
 import { judge } from './core/freshness.ts'
@@ -24,7 +25,7 @@ import type { Asking } from './landing.ts'
 import type { KeptAnswer, KeptPages } from './kept-pages.ts'
 import type { CacheMetrics, CacheResult } from './metrics.ts'
 import { PassingAnswer } from './passing.ts'
-import { addressOf, askingFor, EVERYBODY, fingerprint, matchesVary, placesOf, wantedOf } from './question.ts'
+import { addressOf, askingFor, companyOf, fingerprint, matchesVary, placesOf, wantedOf } from './question.ts'
 import { Reader } from './reader.ts'
 
 export interface CacheDeps {
@@ -113,7 +114,9 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
   }
 
   function read(proxied: ProxyRequest, next: Next): void | Promise<void> {
-    const { request, path, record } = proxied
+    const { request, response, path, record } = proxied
+    // The person left while it was found out who that is, and nothing would tell it any more.
+    if (response.destroyed) return
     const wanted = wantedOf(proxied)
     const isKeepable = !parseDirectives(wanted).has('no-store')
     const found = isKeepable ? find(proxied) : null
@@ -121,10 +124,14 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
     if (found !== null) {
       const verdict = judge(found.answer, wanted, deps.epochOf(record.controllerId), now())
       if (verdict !== 'ask') {
+        if (!live.enter(reader)) return sendProblem(response, 'rate_limited', { retryAfterMs: 1_000 })
+        response.once('close', () => live.left(reader))
         kept.use(found.place, found.answer)
         tell(record.controllerId, verdict === 'fresh' ? 'hit' : 'stale')
         reader.serve(found.answer, verdict === 'fresh' ? 'hit' : 'stale', now())
-        return verdict === 'fresh' ? undefined : ask(reader, next, found, 'background')
+        // The answer to a HEAD is no page that could be kept.
+        if (verdict === 'fresh' || request.method === 'HEAD') return
+        return ask(reader, next, found, 'background')
       }
     }
     const hasRange = headerOf(headersOf(proxied), 'range') !== null
@@ -151,11 +158,11 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
     how: 'shared' | 'alone' | 'background',
   ): void | Promise<void> {
     const { proxied } = reader
-    const { controllerId, pageCache } = proxied.record
+    const { controllerId } = proxied.record
     const requestHeaders = found === null ? headersOf(proxied) : askingFor(proxied, found.answer)
-    const isAnonymous = proxied.cookie === '' && proxied.request.headers.authorization === undefined
-    const isForAll = pageCache === 'public' && proxied.surface === 'own_origin' && isAnonymous
-    const holder = isForAll ? EVERYBODY : reader.principal.userId
+    // A 304 hands what is kept to all who wait.
+    const company = found === null || found.answer.isForAll ? companyOf(proxied) : null
+    const holder = company ?? holderOf(reader.principal)
     const key = `${controllerId} ${holder} ${fingerprint(proxied, requestHeaders)}`
     const present = how === 'alone' ? undefined : flights.get(key)
     if (present !== undefined && how === 'background') return
@@ -164,7 +171,7 @@ export function createCacheLayer(deps: CacheDeps): PageLayer {
       reader,
       found,
       kind: kindOfRequest(proxied),
-      isForAll,
+      isForAll: company !== null,
       isOutdated: false,
       plan: null,
     }

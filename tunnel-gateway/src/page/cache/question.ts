@@ -2,6 +2,7 @@
 import { blockOf } from '#src/core/header-names.ts'
 import { buildRequestHead } from '#src/core/request-headers.ts'
 import { headersOf } from '#src/user/outgoing.ts'
+import { holderOf } from '#src/user/principal.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { headerOf, withoutHeaders } from './core/directives.ts'
 import type { KeptAnswer, Place } from './kept-pages.ts'
@@ -25,12 +26,28 @@ export function addressOf({ surface, port, path }: ProxyRequest): string {
   return `${surface} ${port ?? ''} ${path}`
 }
 
-/** The places where an answer to this request may be kept, the person's own first. */
+/** The places where an answer to this request may be kept: the person's own first, that of most people last. */
 export function placesOf(proxied: ProxyRequest): Place[] {
-  const { controllerId, pageCache } = proxied.record
+  const { principal, record } = proxied
+  const { controllerId, pageCache } = record
   const address = addressOf(proxied)
-  const holders = [proxied.principal.userId, ...(pageCache === 'public' ? [EVERYBODY] : [])]
+  const holders = [
+    holderOf(principal),
+    ...(principal.linkId === undefined ? [] : [principal.linkId]),
+    ...(pageCache === 'public' ? [EVERYBODY] : []),
+  ]
   return holders.map((holder) => ({ controllerId, holder, address }))
+}
+
+/**
+ * With whom the person may wait for one answer, as long as nothing shows that it is for one alone: everybody where the
+ * owner says so, guests of one link; null: with nobody else.
+ */
+export function companyOf(proxied: ProxyRequest): string | null {
+  const { cookie, principal, record, request, surface } = proxied
+  if (cookie !== '' || request.headers.authorization !== undefined) return null
+  if (principal.linkId !== undefined) return principal.linkId
+  return record.pageCache === 'public' && surface === 'own_origin' ? EVERYBODY : null
 }
 
 /** Whether a kept answer is one to this request (RFC 9111 section 4.1). */

@@ -19,6 +19,7 @@ export class Reader implements LiveEntry {
   readonly needs = 'GET'
   /** The head is out. */
   isBegun = false
+  #isRevoked = false
   readonly #onBytes: (count: number) => void
 
   /** @param onBytes Bytes of body that go to the person. */
@@ -29,21 +30,25 @@ export class Reader implements LiveEntry {
     this.#onBytes = onBytes
   }
 
+  /** Nothing more is said to it. */
   get isGone(): boolean {
-    return this.proxied.response.destroyed
+    return this.#isRevoked || this.proxied.response.destroyed
   }
 
   begin(status: number, headers: readonly string[]): void {
     this.isBegun = true
+    if (this.#isRevoked) return
     this.proxied.response.writeHead(status, [...headers, ...this.proxied.extraHeaders])
   }
 
   write(bytes: Uint8Array): boolean {
+    if (this.#isRevoked) return true
     this.#onBytes(bytes.length)
     return this.proxied.response.write(bytes)
   }
 
   end(body?: Uint8Array | string, encoding?: BufferEncoding): void {
+    if (this.#isRevoked) return
     if (body !== undefined)
       this.#onBytes(typeof body === 'string' ? Buffer.byteLength(body, encoding) : body.length)
     this.proxied.response.end(body, encoding)
@@ -78,8 +83,9 @@ export class Reader implements LiveEntry {
     }
   }
 
-  /** Its permission is gone. */
+  /** Its permission is gone; the answer that says so may have to wait for earlier ones of the connection. */
   revoke(): void {
+    this.#isRevoked = true
     sendFailure(this.proxied.response, 'access_ended', false)
   }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { openBrowser } from '@wmoc/testkit/chromium'
-import type { TestBrowser } from '@wmoc/testkit/chromium'
+import { untilTrue } from '@wmoc/testkit/chromium'
 import type { Frame, Page } from 'playwright-core'
-import { openFrame, served } from '#src/page/testing/frames.ts'
-import { showInShell } from '#src/page/testing/shell.ts'
+import { openBrowserStage } from '#src/page/testing/browser.ts'
+import type { BrowserStage } from '#src/page/testing/browser.ts'
+import { served } from '#src/page/testing/frames.ts'
 import { startHarness } from '#src/testing/harness.ts'
 import type { Harness } from '#src/testing/harness.ts'
 import { answer, onlineV2 } from '#src/testing/raw-device-v2.ts'
@@ -58,19 +58,16 @@ function serve(asked: Asked): void {
   else typed('text/plain', path)
 }
 
-suite('a device that holds request heads of 512 bytes, and a real browser', { timeout: 120_000 }, () => {
-  let browser: TestBrowser
+suite('a device that holds request heads of 512 bytes, and a real browser', () => {
   let onOrigin: Harness
-  let inFrame: Harness
+  let stage: BrowserStage
   before(async () => {
     onOrigin = await startHarness()
-    inFrame = await startHarness({ DEVICE_DOMAIN: '' })
-    const rules = `MAP localhost:8080 127.0.0.1:${inFrame.port}, MAP *.localhost:8080 127.0.0.1:${onOrigin.port}`
-    browser = await openBrowser({ flags: [`--host-resolver-rules=${rules}`] })
+    stage = await openBrowserStage({ '*.localhost:8080': onOrigin.port })
   })
   after(async () => {
-    await browser.close()
-    await Promise.all([onOrigin.stop(), inFrame.stop()])
+    await stage?.stop()
+    await onOrigin.stop()
   })
 
   const connect = (harness: Harness, known: Parameters<typeof onlineV2>[1]) =>
@@ -82,9 +79,9 @@ suite('a device that holds request heads of 512 bytes, and a real browser', { ti
 
   /** Uses the page twice, so that cookies and validators are there, and says what the device got. */
   async function use(page: Page | Frame, reload: () => Promise<unknown>): Promise<void> {
-    await page.waitForFunction(ALL_ANSWERED, undefined, { timeout: 60_000 })
+    await untilTrue(page, ALL_ANSWERED)
     await reload()
-    await page.waitForFunction(ALL_ANSWERED, undefined, { timeout: 60_000 })
+    await untilTrue(page, ALL_ANSWERED)
     await page.click('button')
     await page.waitForURL('**/save')
   }
@@ -117,7 +114,7 @@ suite('a device that holds request heads of 512 bytes, and a real browser', { ti
     const device = await connect(onOrigin, known)
     device.serve(serve)
     const { cookie } = await look(onOrigin, known)
-    const context = await browser.newContext()
+    const context = await stage.browser.newContext()
     const origin = `http://${known.record.pageLabel}.localhost:8080`
     const [name, value] = cookie.split(/=(.*)/s) as [string, string]
     await context.context.addCookies([
@@ -132,16 +129,13 @@ suite('a device that holds request heads of 512 bytes, and a real browser', { ti
   })
 
   test('every request fits, in the portal’s frame', async () => {
-    const { known, id, person } = await served(inFrame)
-    const device = await connect(inFrame, known)
+    const { known, id, person } = await served(stage.harness)
+    const device = await connect(stage.harness, known)
     device.serve(serve)
-    const { src } = await openFrame(inFrame, id, person)
-    const context = await browser.newContext()
-    const shell = await context.newPage()
-    const frame = await showInShell(shell, id, src)
+    const { frame, src, close } = await stage.show(id, person)
     await use(frame, () => frame.goto(`http://localhost:8080${src}`))
     allFit(device.asked)
-    await context.close()
+    await close()
     device.stop()
   })
 

@@ -32,7 +32,7 @@ export interface FrameParts {
 export function composeFrames(deps: FrameDeps): FrameParts {
   const { config, store, gatekeeper, directory, metrics } = deps
   const { PAGE_TTL_MS: ttlMs, PAGE_MAX_AGE_MS: maxAgeMs } = config
-  const states = createPageStates(store, { maxAgeMs })
+  const states = createPageStates(store, { maxAgeMs, freshMs: config.ACCESS_FRESH_MS })
   const key = config.PAGE_COOKIE_KEY
   const capabilities = createCapabilities({ key, states, gatekeeper, directory, ttlMs, maxAgeMs })
   return {

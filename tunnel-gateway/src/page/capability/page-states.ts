@@ -9,7 +9,7 @@ export interface PageState {
 }
 
 export interface PageStates {
-  /** At most 30 s old; `isDoubted`: at most 1 s. While the store is away, what was known last. */
+  /** At most `freshMs` old; `isDoubted`: at most `doubtedMs`. While the store is away, what was known last. */
   of(page: string, isDoubted?: boolean): PageState | Promise<PageState>
   /** @param untilMs Milliseconds since 1970. Rejects while the store is away. */
   renew(page: string, untilMs: number): Promise<void>

@@ -38,6 +38,8 @@ export function createOfflineLayer(deps: {
   const { copies, shown, log } = deps
 
   async function keep(proxied: ProxyRequest, { type, encoding, body, isPersonal }: Passing): Promise<void> {
+    // Guests of one link see the same copies.
+    if (isPersonal && proxied.principal.linkId !== undefined) return
     const decode = DECODERS[encoding]
     if (encoding !== '' && encoding !== 'identity' && decode === undefined) return
     const plain = decode === undefined ? body : await decode(body, { maxOutputLength: MAX_COPY_BYTES })

@@ -1,4 +1,5 @@
 /** An answer whose body is rewritten on its way to the person. */
+import type { ByteBudget } from '#src/core/byte-budget.ts'
 import { AnswerLayer } from '#src/user/answer.ts'
 import type { Answer } from '#src/user/answer.ts'
 import type { BodyRewriter } from './core/body.ts'
@@ -20,14 +21,22 @@ export type PlanAnswer = (status: number, headers: string[]) => AnswerPlan
 
 export class RewriteAnswer extends AnswerLayer {
   readonly #plan: PlanAnswer
+  readonly #windows: ByteBudget
   readonly #onFailure: (reason: PipeFailure) => void
   readonly #drained: (() => void)[] = []
   #rewriter: BodyRewriter | null = null
   #pipe: Pipe | null = null
 
-  constructor(inner: Answer, plan: PlanAnswer, onFailure: (reason: PipeFailure) => void) {
+  /** @param windows Of the decoders of all answers. */
+  constructor(
+    inner: Answer,
+    plan: PlanAnswer,
+    windows: ByteBudget,
+    onFailure: (reason: PipeFailure) => void,
+  ) {
     super(inner)
     this.#plan = plan
+    this.#windows = windows
     this.#onFailure = onFailure
   }
 
@@ -82,6 +91,7 @@ export class RewriteAnswer extends AnswerLayer {
     const pipe = createPipe({
       ...body,
       answer: this.inner,
+      windows: this.#windows,
       onDrain: () => this.#tellDrained(),
       onFailure: (reason) => this.#cut(reason),
     })

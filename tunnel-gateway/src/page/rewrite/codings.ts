@@ -20,11 +20,23 @@ const BROTLI_WINDOW_BITS = 18
 /** Each piece of what is decoded goes once through the thread pool. */
 const DECODED = { chunkSize: 65_536 }
 
+/** More than RFC 9659 allows as a window is more than a page can need. */
+const ZSTD_WINDOW_BITS = 23
+const ZSTD = { ...DECODED, params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_BITS } }
+
+/** What a decoder may come to hold of what it gave out, whatever becomes of that, in bytes. */
+export const WINDOW_BYTES: Readonly<Record<Compressed, number>> = {
+  gzip: 0,
+  deflate: 0,
+  br: 2 ** 24,
+  zstd: 2 ** ZSTD_WINDOW_BITS,
+}
+
 /** @param firstByte Of the body: devices send `deflate` with and without zlib's header (RFC 9110 section 8.4.1.2). */
 export function createDecoder(coding: Compressed, firstByte: number): Decoder {
   if (coding === 'gzip') return zlib.createGunzip(DECODED)
   if (coding === 'br') return zlib.createBrotliDecompress(DECODED)
-  if (coding === 'zstd') return zlib.createZstdDecompress(DECODED)
+  if (coding === 'zstd') return zlib.createZstdDecompress(ZSTD)
   return (firstByte & 0x0f) === 8 ? zlib.createInflate(DECODED) : zlib.createInflateRaw(DECODED)
 }
 

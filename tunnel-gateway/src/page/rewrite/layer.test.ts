@@ -121,6 +121,7 @@ suite('pages on their way to a browser', () => {
       ['a part of one', page.subarray(0, page.length - 20), 'gzip'],
       ['a broken one', Buffer.concat([page.subarray(0, 1_000), randomBytes(20_000)]), 'gzip'],
       ['a bomb', zlib.gzipSync(Buffer.alloc(32 * MIB, '<')), 'gzip'],
+      ['a wider window than is allowed', wideWindow(), 'zstd'],
       ['a bomb of another kind', zlib.brotliCompressSync(Buffer.alloc(32 * MIB, 'x')), 'br'],
     ]
     for (const [turn, [about, body, coding]] of bodies.entries())
@@ -344,3 +345,12 @@ suite('pages on a device’s own origin', () => {
     assert.equal((await without('/')).text, '<a href="/x"><img src="http://192.168.1.5:81/y">')
   })
 })
+
+/** Compressed to a hundredth, and refers to what was far before. */
+function wideWindow(): Uint8Array {
+  const { ZSTD_c_windowLog, ZSTD_c_contentSizeFlag } = zlib.constants
+  const parts = Array.from({ length: 80 }, () => [randomBytes(1_600), Buffer.alloc(250_000, 'x')])
+  return zlib.zstdCompressSync(Buffer.concat(parts.flat()), {
+    params: { [ZSTD_c_windowLog]: 27, [ZSTD_c_contentSizeFlag]: 0 },
+  })
+}

@@ -5,6 +5,7 @@
  */
 import { createHash, createHmac } from 'node:crypto'
 import type { Logger } from '@wmoc/platform/log'
+import { createByteBudget } from '#src/core/byte-budget.ts'
 import { isOwnPage, watchedBy } from '#src/page/layers.ts'
 import type { PageLayer } from '#src/page/layers.ts'
 import { SHIM_ADDRESS, SHIM_PATH } from '#src/page/shim/script.ts'
@@ -30,11 +31,14 @@ export interface RewriteDeps {
 
 /** Goes up with every change of what is written: what browsers keep is asked for anew. */
 const VERSION = 1
+/** Of the windows of all decoders, however many pages of however many devices are read slowly. */
+const MAX_WINDOW_BYTES = 268_435_456
 const NOT_BODIES: ReadonlySet<number> = new Set([204, 205, 206, 304])
 const DOCUMENTS = /^(?:document|iframe|frame|embed|object|fencedframe)$/
 
 export function createRewriteLayer(deps: RewriteDeps): PageLayer {
   const facts = createKnownFacts()
+  const windows = createByteBudget(MAX_WINDOW_BYTES)
 
   function nameOf({ ports, ownHosts }: DeviceFacts, isDocument: boolean): string {
     const parts = JSON.stringify([VERSION, SHIM_ADDRESS, isDocument, ports, ownHosts])
@@ -108,6 +112,7 @@ export function createRewriteLayer(deps: RewriteDeps): PageLayer {
       const response = new RewriteAnswer(
         proxied.response,
         (status, headers) => plan(proxied, asked.isConditional, status, headers),
+        windows,
         (reason) => deps.log.warn('proxy', 'a page was cut', { controllerId: record.controllerId, reason }),
       )
       const watcher = watchedBy(

@@ -2,8 +2,9 @@
  * A compressed body through the rewriter: decoded, changed, encoded again. Nothing is taken faster than the person reads, and
  * nothing grows beyond what an honest page may hold.
  */
+import type { ByteBudget } from '#src/core/byte-budget.ts'
 import type { Answer } from '#src/user/answer.ts'
-import { createDecoder, createEncoder, flush } from './codings.ts'
+import { createDecoder, createEncoder, flush, WINDOW_BYTES } from './codings.ts'
 import type { Decoder, Encoder } from './codings.ts'
 import type { BodyRewriter } from './core/body.ts'
 import type { Coding } from './core/head.ts'
@@ -14,13 +15,15 @@ export interface PipeOptions {
   readonly keepsCoding: boolean
   readonly rewriter: BodyRewriter
   readonly answer: Answer
+  /** Of the windows of all decoders. */
+  readonly windows: ByteBudget
   /** The pipe takes more after `write` answered false. */
   onDrain(): void
-  /** The body is none of its coding, or a bomb; what was sent is no whole. */
+  /** The body is none of its coding, a bomb, or more than there is memory for; what was sent is no whole. */
   onFailure(reason: PipeFailure): void
 }
 
-export type PipeFailure = 'coding' | 'bomb'
+export type PipeFailure = 'coding' | 'bomb' | 'memory'
 
 export interface Pipe {
   /** False: the bytes are kept, but the writer should wait. */
@@ -40,10 +43,12 @@ const MAX_DECODED_BYTES = 268_435_456
 const FLUSH_AFTER_MS = 25
 
 export function createPipe(options: PipeOptions): Pipe {
-  const { coding, rewriter, answer } = options
+  const { coding, rewriter, answer, windows } = options
   const encoder: Encoder | null = options.keepsCoding ? createEncoder(coding) : null
   let decoder: Decoder | null = null
   let decoded = 0
+  /** Of `windows`. */
+  let held = 0
   let isOver = false
   let flushTimer: NodeJS.Timeout | undefined
 
@@ -53,8 +58,23 @@ export function createPipe(options: PipeOptions): Pipe {
     options.onFailure(reason)
   }
 
-  function destroy(): void {
+  /** False: there is no room for what the decoder holds by now. */
+  function hold(): boolean {
+    const more = Math.min(decoded, WINDOW_BYTES[coding]) - held
+    if (more <= 0) return true
+    if (!windows.take(more)) return false
+    held += more
+    return true
+  }
+
+  function letGo(): void {
     isOver = true
+    windows.give(held)
+    held = 0
+  }
+
+  function destroy(): void {
+    letGo()
     clearTimeout(flushTimer)
     decoder?.destroy()
     encoder?.destroy()
@@ -68,6 +88,7 @@ export function createPipe(options: PipeOptions): Pipe {
         decoded > MAX_DECODED_BYTES ||
         (decoded > MAX_RATIO_FROM_BYTES && decoded > created.bytesWritten * MAX_RATIO)
       if (isBomb) fail('bomb')
+      else if (!isOver && !hold()) fail('memory')
       else pass(rewriter.write(bytes))
     })
     created.on('end', () => {
@@ -96,7 +117,7 @@ export function createPipe(options: PipeOptions): Pipe {
 
   function finish(): void {
     if (isOver) return
-    isOver = true
+    letGo()
     answer.end()
   }
 

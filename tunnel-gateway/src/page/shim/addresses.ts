@@ -44,7 +44,7 @@ const ABSOLUTE = /^(?:(?:http|(ws))s?:)?[/\\]{2}(?:[^/\\?#]*@)?([^/\\?#]*)([^]*)
 export function mapAddress(address: string, place: PagePlace): string | null {
   const text = address.trim().replace(/[\t\n\r]/g, '')
   const absolute = ABSOLUTE.exec(text)
-  if (absolute === null) return /^[/\\]/.test(text) ? mapPath(text, pageBase(place), place) : null
+  if (!absolute) return /^[/\\]/.test(text) ? mapPath(text, pageBase(place), place) : null
   const [, socket, authority = '', rest = ''] = absolute
   return mapHost(authority.toLowerCase(), rest, Boolean(socket), place)
 }
@@ -81,12 +81,12 @@ function mapHost(authority: string, rest: string, isSocket: boolean, place: Page
   if (authority === pageHost) return mapPath(path, pageBase(place), place) ?? (isSocket ? path : null)
   const name = nameOf(authority)
   if (![pageHost, ...hosts].some((host) => nameOf(host) === name)) return null
-  const port = Number(/:(\d+)$/.exec(authority)?.[1])
+  const port = +authority.split(':').pop()!
   const isMain =
     !port ||
     hosts.includes(authority) ||
     // A device that announced no ports has one, whatever number it has in its own network.
-    (!ports.includes(port) && (ports.length === 0 || port === 80 || port === 443))
+    (!ports.includes(port) && (!ports[0] || port === 80 || port === 443))
   return mapPath(path, portPrefix(place, isMain ? null : port), place) ?? path
 }
 

@@ -79,11 +79,8 @@ function cookiePath(jars: CookieJars): OwnPath['handle'] {
     if (surface !== 'frame') throw appError('not_found')
     const page = /^[^?]*\?(\/.*)$/.exec(path)?.[1] ?? '/'
     if (request.method === 'POST')
-      await jars.setByScript(principal.sessionId, record.controllerId, page, await read(proxied))
-    const body = Buffer.from(
-      await jars.readByScript(principal.sessionId, record.controllerId, page),
-      'latin1',
-    )
+      await jars.setByScript(principal, record.controllerId, page, await read(proxied))
+    const body = Buffer.from(await jars.readByScript(principal, record.controllerId, page), 'latin1')
     response.writeHead(200, [
       'Content-Type',
       'text/plain; charset=utf-8',

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { openBrowser } from '@wmoc/testkit/chromium'
+import { openBrowser, untilTrue } from '@wmoc/testkit/chromium'
 import type { TestBrowser } from '@wmoc/testkit/chromium'
 import type { BrowserContext, Frame, Page } from 'playwright-core'
 import { until } from '#src/testing/harness.ts'
@@ -49,6 +49,20 @@ const REQUESTS: readonly (readonly [script: string, request: string])[] = [
   [
     `let s = document.createElement('style'); s.textContent = '@import "/t"'; document.head.append(s)`,
     'GET {}/t',
+  ],
+  [`document.body.style.background = 'url(/w)'`, 'GET {}/w'],
+  [`document.documentElement.style.cssText = 'background: url("http://esp.local/x")'`, 'GET {}/x'],
+  [
+    `let p = document.createElement('p'); p.textContent = 'p'; p.style.setProperty('background', 'url(/y)'); document.documentElement.append(p)`,
+    'GET {}/y',
+  ],
+  [
+    `let s = document.createElement('style'); s.append('html::after { content: url(/z) }'); document.head.append(s)`,
+    'GET {}/z',
+  ],
+  [
+    `document.head.appendChild(document.createElement('style')).sheet.insertRule('html::before { content: url(/0) }')`,
+    'GET {}/0',
   ],
   [`document.body.attachShadow({ mode: 'open' }).innerHTML = '<img src="/u">'`, 'GET {}/u'],
   [
@@ -134,7 +148,7 @@ suite('the shim', () => {
   async function open(): Promise<Frame> {
     const page = await visit('/shell')
     const frame = await (await page.waitForSelector('iframe')).contentFrame()
-    await frame!.waitForFunction(`document.title === 'Page' && document.readyState === 'complete'`)
+    await untilTrue(frame!, `document.title === 'Page' && document.readyState === 'complete'`)
     return frame!
   }
 
@@ -150,7 +164,7 @@ suite('the shim', () => {
       ...REQUESTS.map(([, request]) => at(request)),
       ...['/in-worker', '/imported.js'].map((path) => `GET ${FRAMED}${path}`),
     ]
-    await until(() => wanted.every((request) => asked.includes(request)), 30_000).catch(() => undefined)
+    await until(() => wanted.every((request) => asked.includes(request))).catch(() => undefined)
     assert.deepEqual(
       wanted.filter((request) => !asked.includes(request)),
       [],
@@ -165,7 +179,7 @@ suite('the shim', () => {
     const page = await visit('/page')
     for (const [script] of REQUESTS) await page.evaluate(`{ ${script} } 0`)
     const wanted = REQUESTS.map(([, request]) => request.replace('{81}', '/_wmoc/port/81').replace('{}', ''))
-    await until(() => wanted.every((request) => asked.includes(request)), 30_000).catch(() => undefined)
+    await until(() => wanted.every((request) => asked.includes(request))).catch(() => undefined)
     assert.deepEqual(
       wanted.filter((request) => !asked.includes(request)),
       [],
@@ -178,18 +192,18 @@ suite('the shim', () => {
     const frame = await open()
     await frame.evaluate(`history.pushState(null, '', '/pushed?q#h'); document.title = 'New'`)
     const told = JSON.stringify({ wmoc: 'page', path: '/pushed?q#h', title: 'New' })
-    await until(() => messages.includes(told), 30_000)
+    await until(() => messages.includes(told))
     assert.ok(messages.includes(JSON.stringify({ wmoc: 'page', path: '/page', title: 'Page' })))
     await frame.evaluate(`location.hash = 'moved'`)
-    await until(() => messages.some((text) => text.includes('/pushed?q#moved')), 30_000)
+    await until(() => messages.some((text) => text.includes('/pushed?q#moved')))
   })
 
   test('brings back a frame inside the page that went to an address of the portal', async () => {
     const frame = await open()
     await frame.evaluate(`document.body.innerHTML = '<iframe src="/page?inner"></iframe>'`)
-    await until(() => frame.childFrames()[0]?.url().endsWith('/page?inner') === true, 30_000)
+    await until(() => frame.childFrames()[0]?.url().endsWith('/page?inner') === true)
     await frame.childFrames()[0]!.evaluate(`location.href = '/strayed'`)
-    await until(() => asked.includes(`GET ${FRAMED}/strayed`), 30_000)
+    await until(() => asked.includes(`GET ${FRAMED}/strayed`))
   })
 
   test('looks like the browser’s own, and gives a page without an origin what it would have at home', async () => {

@@ -11,6 +11,7 @@ import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { createCache } from '#src/control-plane/cache.ts'
 import type { ControlPlane } from '#src/control-plane/client.ts'
+import { holderOf } from '#src/user/principal.ts'
 import type { Principal } from '#src/user/principal.ts'
 
 /** Whose, of which device. */
@@ -215,10 +216,8 @@ function provenName(key: string, { savedAt }: Pick<HeldSignIn, 'savedAt'>): stri
   return `${key} ${savedAt}`
 }
 
-/** Guests of one link are many people: each page that was opened by it is one of its own. */
 function keyOf({ principal, controllerId }: Owner): string {
-  const { linkId, userId, sessionId, page = '' } = principal
-  return `${controllerId} ${linkId === undefined ? userId : `${linkId}.${page}`} ${sessionId}`
+  return `${controllerId} ${holderOf(principal)} ${principal.sessionId}`
 }
 
 function partsOf(key: string) {

@@ -2,6 +2,9 @@
  * Pods that are real gateways in this process: the fake kubelet asks here whether a pod is ready, and the pod's admin port
  * is the gateway's. Their devices and people behave as those of a fleet: a device that is sent away goes where it is told.
  */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Pod } from 'kubernetes-types/core/v1.d.ts'
 import { createLogger } from '@wmoc/platform/log'
 import { testRedis } from '@wmoc/testkit/redis'
@@ -22,12 +25,33 @@ interface RealShard {
 }
 
 const quiet = createLogger({ process: 'gateway', level: 'silent' })
-/** Images whose name says so never start. */
+/** Images whose name says so never start, or lose the API once they are ready. */
 const BROKEN = /broken/
+const DEAF = /deaf/
+
+/** An API that answers only the question by which a gateway gets ready. */
+async function startDeafApi() {
+  let isAsked = false
+  const server = createServer((_request, response) => {
+    response.writeHead(isAsked ? 503 : 200, { 'content-type': 'application/json' })
+    response.end('{"keys":[]}')
+    isAsked = true
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
 
 export async function startRealShards() {
   const redis = await testRedis()
   const controlPlane = await startControlPlane()
+  const deafApi = await startDeafApi()
   const shards = new Map<string, RealShard>()
   const ending = new Set<Promise<unknown>>()
   const person = await controlPlane.addPerson()
@@ -36,7 +60,7 @@ export async function startRealShards() {
   let asking: Promise<void>[] = []
   const life = { isOver: false }
 
-  function start(name: string): RealShard {
+  function start(name: string, isDeaf: boolean): RealShard {
     const environment = {
       SHARD_ID: name,
       // The whole cluster shares this process: it stands still for a while when the machine is busy.
@@ -45,6 +69,7 @@ export async function startRealShards() {
       DRAIN_SETTLE_MS: '300',
       DRAIN_DEADLINE_MS: '5000',
       PARK_MS: '20000',
+      ...(isDeaf ? { CONTROL_PLANE_URL: deafApi.url } : {}),
     }
     const started = startHarness(environment, quiet, { redis, controlPlane })
     const shard: RealShard = { name, started, harness: null, isReady: false, startedAt: performance.now() }
@@ -57,7 +82,7 @@ export async function startRealShards() {
     if (BROKEN.test(spec.containers[0]!.image)) return { isReady: false, waiting: 'ImagePullBackOff' }
     let shard = shards.get(metadata.uid)
     if (shard === undefined) {
-      shard = start(metadata.name)
+      shard = start(metadata.name, DEAF.test(spec.containers[0]!.image))
       shards.set(metadata.uid, shard)
     }
     return { isReady: shard.isReady }
@@ -188,6 +213,7 @@ export async function startRealShards() {
         [...shards.values()].map(async ({ started }) => (await started).gateway.lifecycle.stop()),
       )
       await Promise.all(ending)
+      deafApi.stop()
       await controlPlane.stop()
       await redis.stop()
     },

@@ -20,6 +20,12 @@ export const owner: Stored = {
   metadata: { name: 'gw', namespace: 'edge', uid: 'u-1', resourceVersion: '7' },
 }
 
+/** Of a shard that failed to reach the API in the newest `away` slices of the last minute. */
+export function apiCalls(away: number): ShardReport['apiCalls'] {
+  const calls = Array.from({ length: 12 }, () => 10)
+  return { calls, failed: calls.map((all, age) => (age < away ? all : 0)) }
+}
+
 export function reportOf(more: Partial<ShardReport> = {}): ShardReport {
   return {
     version: '1.2.3',
@@ -29,6 +35,7 @@ export function reportOf(more: Partial<ShardReport> = {}): ShardReport {
     isEnding: false,
     drainedAtMs: null,
     totals: { requests: 1_000, failed: 0, offline: 50, registrations: 100, refused: 0 },
+    apiCalls: apiCalls(0),
     epoch: 3,
     serving: ['gw-0', 'gw-1', 'gw-2'],
     ...more,

@@ -16,6 +16,7 @@ interface Pod {
   readyAt: number
   changedAt: number
   isReady: boolean
+  hasReachedApi: boolean
   endsAt: number | null
   mark: DrainMark | null
   isDrainAsked: boolean
@@ -27,8 +28,9 @@ interface Pod {
   readonly isStuck: boolean
 }
 
-/** How templates behave, by name: `bad-…` never gets ready, `lossy-…` fails requests. */
+/** How templates behave, by name: `bad-…` never gets ready, `lossy-…` fails requests, `deaf-…` loses the API when ready. */
 const isBad = (template: string) => template.startsWith('bad')
+const isDeaf = (template: string) => template.startsWith('deaf')
 const isLossy = (template: string) => template.startsWith('lossy')
 
 export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
@@ -45,6 +47,9 @@ export function createSimulatedWorld(random: () => number) {
   /** Devices that look for a shard. */
   let homeless = 0
   const faults: string[] = []
+  /** When the API is away: from, until. */
+  const outages: (readonly [number, number])[] = []
+  const isApiAway = (at: number) => outages.some(([from, until]) => at >= from && at < until)
 
   const isServing = (pod: Pod) => pod.isReady && pod.endsAt === null && !pod.isDraining
   const servingPods = () => [...pods.values()].filter(isServing)
@@ -60,6 +65,7 @@ export function createSimulatedWorld(random: () => number) {
       readyAt,
       changedAt: now,
       isReady: false,
+      hasReachedApi: false,
       endsAt: null,
       mark: null,
       isDrainAsked: false,
@@ -104,7 +110,8 @@ export function createSimulatedWorld(random: () => number) {
         pods.delete(pod.ordinal)
         continue
       }
-      if (!pod.isReady && pod.endsAt === null && now >= pod.readyAt && !pod.isDraining) ready(pod, true)
+      if (!pod.isReady && pod.endsAt === null && now >= pod.readyAt && !pod.isDraining && canBeReady(pod))
+        ready(pod, true)
       if (!pod.isDraining) continue
       if (pod.isReady) ready(pod, false)
       const leave = Math.min(pod.tunnels - (pod.isStuck ? 1 : 0), Math.ceil(pod.evictPerSecond * seconds))
@@ -114,12 +121,28 @@ export function createSimulatedWorld(random: () => number) {
       }
       if (pod.tunnels === 0) pod.drainedAt ??= now
     }
-    const homes = servingPods()
+    // Nobody but the API can say whether a device may come in.
+    const homes = isApiAway(now) ? [] : servingPods().filter(({ template }) => !isDeaf(template))
     for (; homeless > 0 && homes.length > 0; homeless--)
       homes[Math.floor(random() * homes.length)]!.tunnels += 1
     for (const ordinal of replaced) {
       const pod = pods.get(ordinal)
       if (pod === undefined ? ordinal >= (set?.replicas ?? 0) : isServing(pod)) replaced.delete(ordinal)
+    }
+  }
+
+  /** A shard that was never ready waits for the API. */
+  function canBeReady(pod: Pod): boolean {
+    pod.hasReachedApi ||= !isApiAway(now)
+    return pod.hasReachedApi
+  }
+
+  function apiCallsOf({ template, readyAt }: Pod) {
+    const slices = Array.from({ length: 12 }, (_, age) => now - age * 5_000)
+    const calls = slices.map((at) => (at >= readyAt ? 2 : 0))
+    return {
+      calls,
+      failed: slices.map((at, age) => (isApiAway(at) || isDeaf(template) ? calls[age]! : 0)),
     }
   }
 
@@ -164,6 +187,7 @@ export function createSimulatedWorld(random: () => number) {
                 registrations: 10,
                 refused: 0,
               },
+              apiCalls: apiCallsOf(pod),
               epoch: 1,
               serving: servingPods().map(({ ordinal }) => `gw-${ordinal}`),
             },
@@ -261,6 +285,8 @@ export function createSimulatedWorld(random: () => number) {
       live(seconds)
       control()
     },
+    /** Nobody reaches the API for so long. */
+    loseApi: (seconds: number) => void outages.push([now, now + seconds * 1_000]),
     connect: (devices: number) => void (homeless += devices),
     /** Somebody evicts a shard, or its node dies. */
     evict(at: number): void {

@@ -7,16 +7,18 @@ export type ToldPlace = Omit<PagePlace, 'pageHost'>
 export interface Here extends PagePlace {
   /** `https://host` of the page's address; its own origin is opaque in a frame. */
   readonly origin: string
-  /** In the shell's sandboxed frame: without an origin of its own. */
-  readonly isFramed: boolean
   /** This script. */
   readonly script: string
-  /** In a worker: what relative addresses are read against. */
+  /** In a worker: what relative addresses are read against, … */
   readonly base?: string
+  /** … the page's script for it, … */
+  readonly start?: string
+  /** … and its kind, as the page said it. */
+  readonly type?: WorkerType
 }
 
 /** What a worker is told of the page that started it. */
-export const WORKER_GLOBAL = 'wmocPage'
+export const WORKER_GLOBAL = 'wmoc'
 
 export const here = read()
 
@@ -29,10 +31,10 @@ function read(): Here {
   element.remove()
   const place = JSON.parse(element.dataset['page']!) as ToldPlace
   const { host, origin } = location
-  return { ...place, pageHost: host, origin, isFramed: place.prefix !== '', script: element.src }
+  return { ...place, pageHost: host, origin, script: element.src }
 }
 
 /** The document is what the shell shows, not a frame inside it. */
 export function isShown(): boolean {
-  return here.isFramed && parent === top
+  return Boolean(here.prefix) && parent === top
 }

@@ -1,14 +1,15 @@
 /** Where the page is, and where it goes by `location` and `history`. */
-import { devicePath } from '../addresses.ts'
+import { devicePath, portPrefix } from '../addresses.ts'
 import { here, isShown } from './here.ts'
+import { mendStyles } from './dom.ts'
 import { url } from './mapping.ts'
-import { at, wrap } from './wrap.ts'
+import { wrap } from './wrap.ts'
 
 type NavigateEvent = Event & { destination: { url: string }; formData: unknown }
 
 /** `location = 'http://192.168.1.5/x'`. Browsers tell it to pages with an origin only; a framed one strays to the shell. */
 export function watchNavigation(): void {
-  const { navigation } = window as { navigation?: EventTarget }
+  const { navigation } = self as { navigation?: EventTarget }
   navigation?.addEventListener('navigate', (event) => {
     const { destination, formData, cancelable } = event as NavigateEvent
     const mapped = url(destination.url) as string
@@ -23,7 +24,8 @@ export function watchHistory(): void {
   let told = ''
   const tell = () => {
     if (!isShown()) return
-    const path = devicePath(location.pathname, here) + location.search + location.hash
+    const path =
+      portPrefix({ prefix: '' }, here.port) + devicePath(location.href.slice(here.origin.length), here)
     const { title } = document
     if (told !== (told = path + title)) parent.postMessage({ wmoc: 'page', path, title }, '*')
   }
@@ -33,9 +35,12 @@ export function watchHistory(): void {
   })
   wrap(History.prototype, 'pushState replaceState', (args) => {
     setTimeout(tell)
-    at(2, url)(args, null)
+    args[2] = url(args[2])
   })
   // Of fragments too.
   addEventListener('popstate', tell)
-  new MutationObserver(tell).observe(document, { childList: true, subtree: true })
+  new MutationObserver((records) => {
+    mendStyles(records)
+    tell()
+  }).observe(document, { childList: true, subtree: true, attributeFilter: ['style'] })
 }

@@ -8,17 +8,17 @@ import { here } from './here.ts'
 import { watchHistory, watchNavigation } from './history.ts'
 import { wrapNetwork } from './network.ts'
 import { giveCookies, giveStorage } from './storage.ts'
-import { wrapWorkerGlobals, wrapWorkers } from './workers.ts'
+import { startWorker, wrapWorkers } from './workers.ts'
 
 wrapNetwork()
-if (here.base) wrapWorkerGlobals(here.base)
+if (here.base) startWorker(here.base)
 else {
   wrapWorkers()
   wrapDom()
   watchLinks()
   watchNavigation()
   watchHistory()
-  if (here.isFramed) {
+  if (here.prefix) {
     giveStorage()
     giveCookies()
   }

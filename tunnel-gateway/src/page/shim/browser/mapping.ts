@@ -13,10 +13,12 @@ const IN_TAG = /(\s([a-z]+)\s*=\s*["']?)((?<=")[^"]*|(?<=')[^']*|[^\s"'>]+)/gi
 const absolute: MapText = (path) => new URL(path, here.origin).href
 
 function address(text: string): string {
-  // A worker of ours lives at a blob's address, which nothing is relative to.
-  if (here.base) return absolute(mapAddress((text = new URL(text, here.base).href), here) ?? text)
-  // A browser stops climbing at the root, but would climb over the prefix.
-  return mapAddress(text.startsWith('..') ? new URL(text, document.baseURI).href : text, here) ?? text
+  const { base } = here
+  // A worker of ours lives at a blob's address, which nothing is relative to; and a browser stops climbing at the root,
+  // but would climb over the prefix.
+  if (base || text.startsWith('..')) text = new URL(text, base || document.baseURI).href
+  const mapped = mapAddress(text, here) ?? text
+  return base ? absolute(mapped) : mapped
 }
 
 const inAll =

@@ -38,25 +38,25 @@ const METHODS: object & ThisType<Items> = {
  */
 export function giveStorage(): void {
   const of = here.publicPrefix
-  const frameName = Object.getOwnPropertyDescriptor(window, 'name')!
-  let kept: Kept | null = null
+  const frameName = Object.getOwnPropertyDescriptor(self, 'name')!
+  let kept: Kept | null | undefined
   try {
-    const told = JSON.parse(window.name) as Kept
-    if (told.of === of) kept = told
+    kept = JSON.parse(self.name) as Kept | null
   } catch {
     // The name that the shell gave, or the page to a frame of its own.
   }
+  if (kept?.of !== of) kept = null
   const stores = ['localStorage', 'sessionStorage'].map((name, index) => {
-    const items = Object.assign(Object.create(METHODS) as Items, kept?.stores[index])
+    const items = { __proto__: METHODS, ...kept?.stores[index] } as unknown as Items
     const value = new Proxy(items, { set: (own, key, text) => Reflect.set(own, key, String(text)) })
-    define(window, name, { value })
+    define(self, name, { value })
     return value
   })
   if (!isShown()) return
-  define(window, 'name', { value: kept?.name ?? '', writable: true })
+  define(self, 'name', { value: kept?.name ?? '', writable: true })
   // The name that is set while the next document comes already, comes too late for it.
   addEventListener('beforeunload', () =>
-    frameName.set!.call(window, JSON.stringify({ of, name: window.name, stores })),
+    frameName.set!.call(self, JSON.stringify({ of, name: self.name, stores })),
   )
 }
 
@@ -67,10 +67,11 @@ export function giveCookies(): void {
     request.open(method, `${here.prefix}/_wmoc/cookie?${devicePath(location.pathname, here)}`, false)
     try {
       request.send(text as string)
+      if (request.status === 200) return request.responseText
     } catch {
-      return ''
+      // As without cookies.
     }
-    return request.status === 200 ? request.responseText : ''
+    return ''
   }
   define(Document.prototype, 'cookie', {
     get: () => ask('GET'),

@@ -30,23 +30,16 @@ export function wrap(owner: unknown, names: string, change: Change): void {
   }
 }
 
-/** Maps the argument at `index`, where it is given. */
-export function at(index: number, map: Map): Change {
-  return (args) => {
-    if (index in args) args[index] = map(args[index])
-  }
-}
-
-/** Maps every argument. */
-export function all(map: Map): Change {
-  return (args) => args.forEach((value, index) => (args[index] = map(value)))
+/** Maps every argument: what is none of what is mapped comes back as it was. */
+export function wrapAll(owner: unknown, names: string, map: Map): void {
+  wrap(owner, names, (args) => args.forEach((value, index) => (args[index] = map(value))))
 }
 
 /** Maps what properties are set to. @param from Where they are, if not on `owner` itself. */
 export function wrapSetters(owner: object, names: string, map: Map, from = owner): void {
   for (const name of names.split(' ')) {
     const property = Object.getOwnPropertyDescriptor(from, name)
-    wrap(property, 'set', at(0, map))
+    wrapAll(property, 'set', map)
     if (property) Object.defineProperty(owner, name, property)
   }
 }
