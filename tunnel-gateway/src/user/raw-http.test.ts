@@ -236,7 +236,7 @@ suite('raw HTTP', () => {
     assert.equal(reached[0]?.path, '/http://169.254.169.254/')
   })
 
-  test('P14: each request of a connection is judged by its own token', async () => {
+  test('each request of a connection is judged by its own token', async () => {
     const stranger = await harness.controlPlane.addPerson()
     const own = `GET /c/ID/own HTTP/1.1\r\n${HEAD}\r\n`
     const foreign = own.replace('AUTH\r\n', `Authorization: Bearer ${stranger.accessToken}\r\n`)
