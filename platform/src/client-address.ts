@@ -31,7 +31,8 @@ export function limitKeyOfAddress(address: string): string {
 
 /** `::ffff:192.0.2.1` is 192.0.2.1; this machine is 127.0.0.1 by either protocol; zone ids and letter case don't count. */
 function plainAddress(address: string): string {
-  const lower = address.toLowerCase().split('%', 1)[0]!
+  const zoneAt = address.indexOf('%')
+  const lower = (zoneAt < 0 ? address : address.slice(0, zoneAt)).toLowerCase()
   if (lower === '::1') return '127.0.0.1'
   return lower.startsWith('::ffff:') && lower.includes('.') ? lower.slice(7) : lower
 }

@@ -1,6 +1,6 @@
 /** The public HTTP server, hardened, and which listener a request belongs to. */
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { listen } from '@wmoc/platform/listen'
@@ -8,6 +8,7 @@ import { refuseUpgrade } from './device/listener.ts'
 import type { TunnelListener } from './device/listener.ts'
 import { guardRequest } from './user/http-guard.ts'
 import { isInOrder, mayUpgrade, refuseBytes } from './user/connection-order.ts'
+import { LeanResponse } from './user/lean-response.ts'
 import type { UserListener } from './user/listener.ts'
 import { sendProblem } from './user/problem.ts'
 
@@ -35,7 +36,10 @@ export function createPublicServer(options: {
   users: UserListener
   devices: TunnelListener
 }): PublicServer {
-  const server: Server = createServer({
+  const server = createServer({
+    ServerResponse: LeanResponse,
+    // What has no body is no stream either: nobody listens for its end.
+    optimizeEmptyRequests: true,
     insecureHTTPParser: false,
     // Looked at with the rest of the head: Node would go on with what follows a request that it refuses.
     requireHostHeader: false,
@@ -61,7 +65,7 @@ export function createPublicServer(options: {
     else socket.destroy()
   })
 
-  function dispatch(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  function dispatch(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
     if (options.isDraining()) response.shouldKeepAlive = false
     if (!isInOrder(request, response)) return void request.socket.pause()
     if (isTunnel(request)) {

@@ -2,7 +2,8 @@
  * Requests on one tunnel, whatever its dialect: a pure machine. It knows how many a device holds, who waits in the
  * bounded queue, and what takes too long; what a request looks like on the wire is its owner's matter.
  */
-import type { StreamFailure, StreamSink } from './upstream.ts'
+import { valuesIn } from './upstream.ts'
+import type { DeviceHead, StreamFailure, StreamSink } from './upstream.ts'
 
 export interface ExchangeRules {
   readonly maxInFlight: number
@@ -61,6 +62,10 @@ export class Exchanges<E extends Exchange> {
   /** False when the queue is full; nothing was kept. */
   open(exchange: E, now: number): boolean {
     if (!this.hasRoom) return false
+    if (this.#queue.length === 0 && this.#active.size < this.#rules.maxInFlight) {
+      this.#start(exchange, now)
+      return true
+    }
     const firstLate = exchange.isLate ? -1 : this.#queue.findIndex(({ isLate }) => isLate)
     if (firstLate < 0) this.#queue.push(exchange)
     else this.#queue.splice(firstLate, 0, exchange)
@@ -183,23 +188,20 @@ export class Exchanges<E extends Exchange> {
   }
 
   #pump(now: number): void {
-    while (this.#queue.length > 0 && this.#active.size < this.#rules.maxInFlight) {
-      const exchange = this.#queue.shift()!
-      exchange.state = 'waiting'
-      exchange.since = now
-      this.#active.add(exchange)
-      this.#ports.start(exchange)
-    }
+    while (this.#queue.length > 0 && this.#active.size < this.#rules.maxInFlight)
+      this.#start(this.#queue.shift()!, now)
+  }
+
+  #start(exchange: E, now: number): void {
+    exchange.state = 'waiting'
+    exchange.since = now
+    this.#active.add(exchange)
+    this.#ports.start(exchange)
   }
 }
 
-/** An answer that may be silent for long: an event stream. @param headers As the device gave them, unchecked. */
-export function isEventStream(headers: unknown): boolean {
-  if (typeof headers !== 'object' || headers === null) return false
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.length !== 12 || name.toLowerCase() !== 'content-type') continue
-    const first: unknown = Array.isArray(value) ? value[0] : value
-    return typeof first === 'string' && /^\s*text\/event-stream\s*(?:;|$)/i.test(first)
-  }
-  return false
+/** An answer that may be silent for long: an event stream. */
+export function isEventStream(head: DeviceHead): boolean {
+  const [type] = valuesIn(head, 'content-type')
+  return typeof type === 'string' && /^\s*text\/event-stream\s*(?:;|$)/i.test(type)
 }

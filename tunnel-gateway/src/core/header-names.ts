@@ -29,8 +29,18 @@ export function namesIn(value: string): string[] {
     .filter((name) => name !== '')
 }
 
+/** Headers by name, for JSON and for who looks one up. A name that came more than once holds all its values. */
+export type HeaderBlock = Record<string, string | string[]>
+
+/** Name after value as a block. */
+export function blockOf(list: readonly string[]): HeaderBlock {
+  const block = Object.create(null) as HeaderBlock
+  for (let at = 0; at + 1 < list.length; at += 2) addHeader(block, list[at]!, list[at + 1]!)
+  return block
+}
+
 /** Adds one value; a repeated header becomes an array. The object has no prototype, so any name is only data. */
-export function addHeader(block: Record<string, string | string[]>, name: string, value: string): void {
+export function addHeader(block: HeaderBlock, name: string, value: string): void {
   const present = block[name]
   if (present === undefined) block[name] = value
   else if (Array.isArray(present)) present.push(value)

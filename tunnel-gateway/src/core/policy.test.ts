@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { PagePlace } from '#src/page/shim/addresses.ts'
 import { isNavigation, isSameOrigin, mayRequest } from './access-rules.ts'
 import { cookiesFor, deviceCookies, ownOriginSetCookies, readCookie, updateJar } from './cookie-rules.ts'
-import { BAD_VALUE, HEADER_NAME } from './header-names.ts'
+import { BAD_VALUE, blockOf, HEADER_NAME } from './header-names.ts'
 import { isPrivateHost, rewriteReference, rewriteRefresh } from './location-rewrite.ts'
 import { PAGE_COOKIE_TTL_MS, readPageCookie, writePageCookie } from './page-cookie.ts'
 import { buildRequestHead } from './request-headers.ts'
@@ -179,7 +179,7 @@ suite('the header diet', () => {
     ])
     assert.ok(built.ok)
     assert.deepEqual(
-      { ...built.headers },
+      { ...blockOf(built.headers) },
       {
         'x-forwarded-for': '203.0.113.7',
         'x-forwarded-proto': 'https',
@@ -199,7 +199,7 @@ suite('the header diet', () => {
           const built = head(headers.flat(), { maxBytes })
           if (!built.ok) return
           let size = 'GET / HTTP/1.1\r\n\r\n'.length
-          for (const [name, value] of Object.entries(built.headers)) {
+          for (const [name, value] of Object.entries(blockOf(built.headers))) {
             for (const each of Array.isArray(value) ? value : [value]) size += name.length + each.length + 4
           }
           assert.ok(size <= maxBytes, `${size} > ${maxBytes}`)
@@ -215,8 +215,12 @@ suite('the header diet', () => {
       bodyLength: 3,
     })
     assert.ok(built.ok)
-    assert.deepEqual(Object.keys(built.headers).slice(0, 3), ['content-length', 'content-type', 'if-match'])
-    assert.equal(built.headers['accept'], undefined)
+    assert.deepEqual(Object.keys(blockOf(built.headers)).slice(0, 3), [
+      'content-length',
+      'content-type',
+      'if-match',
+    ])
+    assert.equal(blockOf(built.headers)['accept'], undefined)
     assert.deepEqual(head(['If-Match', long], { maxBytes: 300 }), { ok: false, code: 'headers_too_large' })
     assert.deepEqual(head([], { maxBytes: 300, path: `/${long}` }), { ok: false, code: 'uri_too_long' })
   })
@@ -224,8 +228,8 @@ suite('the header diet', () => {
   test('T8: a header named __proto__ is a header', () => {
     const built = head(['__proto__', 'x', 'constructor', 'y'])
     assert.ok(built.ok)
-    assert.equal(Object.getPrototypeOf(built.headers), null)
-    assert.equal(built.headers['constructor'], 'y')
+    assert.equal(Object.getPrototypeOf(blockOf(built.headers)), null)
+    assert.equal(blockOf(built.headers)['constructor'], 'y')
   })
 })
 
@@ -245,7 +249,7 @@ suite('the response policy', () => {
           anything,
         ),
         (headers) => {
-          const built = buildResponseHead(200, headers, context)
+          const built = buildResponseHead({ status: 200, headers }, context)
           if (!built.ok) return
           for (let index = 0; index < built.headers.length; index += 2) {
             assert.match(built.headers[index]!, HEADER_NAME)
@@ -259,8 +263,40 @@ suite('the response policy', () => {
     )
   })
 
+  test('T1: headers that a frame carried are judged like those of an object', () => {
+    const name = fc.constantFrom(
+      'a',
+      'connection',
+      'set-cookie',
+      'etag',
+      'x-wmoc-a',
+      ':epoch',
+      'content-type',
+      'a b',
+    )
+    const value = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('a', 'etag', '5', 'a\nb'))
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(name, value), { selector: ([one]) => one }), (pairs) => {
+        const list = pairs.flat()
+        const headers = Object.fromEntries(pairs)
+        assert.deepEqual(
+          buildResponseHead({ status: 200, list }, context),
+          buildResponseHead({ status: 200, headers }, context),
+        )
+      }),
+      { numRuns: 1_000 },
+    )
+    assert.deepEqual(buildResponseHead({ status: 200, list: [':controller', 'a'] }, context), {
+      ok: false,
+      reason: 'header_name',
+    })
+  })
+
   test('text beyond Latin-1 goes as its UTF-8 octets', () => {
-    const built = buildResponseHead(200, { 'Content-Disposition': 'attachment; filename="лог.csv"' }, context)
+    const built = buildResponseHead(
+      { status: 200, headers: { 'Content-Disposition': 'attachment; filename="лог.csv"' } },
+      context,
+    )
     assert.ok(built.ok)
     assert.equal(Buffer.from(built.headers[1]!, 'latin1').toString(), 'attachment; filename="лог.csv"')
   })
@@ -276,8 +312,10 @@ suite('the response policy', () => {
     ]
     for (const [given, hasValidator, expected] of cases) {
       const built = buildResponseHead(
-        200,
-        { ...(given ? { 'Cache-Control': given } : {}), ...(hasValidator ? { ETag: '"a"' } : {}) },
+        {
+          status: 200,
+          headers: { ...(given ? { 'Cache-Control': given } : {}), ...(hasValidator ? { ETag: '"a"' } : {}) },
+        },
         context,
       )
       assert.ok(built.ok)
@@ -298,7 +336,7 @@ suite('the response policy', () => {
     ]
     for (const surface of ['own_origin', 'frame', 'api'] as const) {
       const given = Object.fromEntries(names.map((name) => [name, '?1']))
-      const built = buildResponseHead(200, given, { ...context, surface })
+      const built = buildResponseHead({ status: 200, headers: given }, { ...context, surface })
       assert.ok(built.ok)
       for (const name of names) assert.ok(!built.headers.includes(name), `${surface} ${name}`)
     }
@@ -306,8 +344,10 @@ suite('the response policy', () => {
 
   test('a device cannot name away what protects the user', () => {
     const built = buildResponseHead(
-      200,
-      { Connection: 'x-content-type-options, content-security-policy, cache-control' },
+      {
+        status: 200,
+        headers: { Connection: 'x-content-type-options, content-security-policy, cache-control' },
+      },
       context,
     )
     assert.ok(built.ok)

@@ -2,9 +2,7 @@
  * The header diet: what of a user's request head reaches a device. One table says what may pass and in which order it
  * is kept when the device cannot hold everything (`max_req_header`).
  */
-import { addHeader, HOP_BY_HOP, namesIn } from './header-names.ts'
-
-export type HeaderBlock = Record<string, string | string[]>
+import { HOP_BY_HOP, namesIn } from './header-names.ts'
 
 export interface RequestHeadContext {
   readonly method: string
@@ -35,7 +33,8 @@ export interface RequestHeadContext {
 }
 
 export type RequestHead =
-  | { readonly ok: true; readonly headers: HeaderBlock }
+  /** Name after value, the names in lower case. */
+  | { readonly ok: true; readonly headers: string[] }
   | { readonly ok: false; readonly code: 'uri_too_long' | 'headers_too_large' }
 
 /** Without these the request would mean something else: rather refused than sent without. */
@@ -67,7 +66,7 @@ const WANTED = [
 ] as const
 const KNOWN: ReadonlySet<string> = new Set([...ESSENTIAL, ...WANTED])
 
-/** Of no use to a device, or told by us and by nobody else. Names that begin with a prefix of DROPPED_PREFIXES too. */
+/** Of no use to a device, or told by us and by nobody else. Names that begin like DROPPED_PREFIX too. */
 const DROPPED: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   'host',
@@ -97,17 +96,7 @@ const DROPPED: ReadonlySet<string> = new Set([
   'traceparent',
   'tracestate',
 ])
-const DROPPED_PREFIXES = [
-  'x-forwarded-',
-  'x-wmoc-',
-  'x-original-',
-  'sec-',
-  'cf-',
-  'proxy-',
-  'x-envoy-',
-  'fly-',
-  'x-amzn-',
-]
+const DROPPED_PREFIX = /^(?:x-forwarded-|x-wmoc-|x-original-|sec-|cf-|proxy-|x-envoy-|fly-|x-amzn-)/
 
 /**
  * Makes the head that the device gets.
@@ -119,15 +108,16 @@ export function buildRequestHead(rawHeaders: readonly string[], context: Request
   let room = context.maxBytes - (context.method.length + context.path.length + ' HTTP/1.1\r\n\r\n'.length + 1)
   if (room < 0) return { ok: false, code: 'uri_too_long' }
 
-  const headers = Object.create(null) as HeaderBlock
-  const keep = (name: string, values: readonly string[]): boolean => {
-    const size = values.reduce((sum, value) => sum + name.length + value.length + 4, 0)
+  const headers: string[] = []
+  const keep = (name: string, values: Values): boolean => {
+    const size = sizeOf(name, values)
     if (size > room) return false
     room -= size
-    for (const value of values) addHeader(headers, name, value)
+    if (typeof values === 'string') headers.push(name, values)
+    else for (const value of values) headers.push(name, value)
     return true
   }
-  if (context.bodyLength !== null && !keep('content-length', [String(context.bodyLength)])) return tooLarge
+  if (context.bodyLength !== null && !keep('content-length', String(context.bodyLength))) return tooLarge
   for (const name of ESSENTIAL) {
     const values = incoming.get(name)
     if (values !== undefined && !keep(name, values)) return tooLarge
@@ -137,23 +127,32 @@ export function buildRequestHead(rawHeaders: readonly string[], context: Request
     if (values !== undefined) keep(name, values)
   }
   for (const [name, values] of incoming) if (!KNOWN.has(name)) keep(name, values)
-  if (context.traceparent !== '') keep('traceparent', [context.traceparent])
+  if (context.traceparent !== '') keep('traceparent', context.traceparent)
   return { ok: true, headers }
 }
 
 const tooLarge = { ok: false, code: 'headers_too_large' } as const
 
+/** Of one name: mostly there is one. */
+type Values = string | string[]
+
+function sizeOf(name: string, values: Values): number {
+  if (typeof values === 'string') return name.length + values.length + 4
+  return values.reduce((sum, value) => sum + name.length + value.length + 4, 0)
+}
+
 /** What may pass, by name. Hop-by-hop headers and what `Connection` names go first. */
-function collect(rawHeaders: readonly string[]): Map<string, string[]> {
-  const all = new Map<string, string[]>()
+function collect(rawHeaders: readonly string[]): Map<string, Values> {
+  const all = new Map<string, Values>()
   let connection: string[] = []
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!.toLowerCase()
     const value = rawHeaders[index + 1]!
     if (name === 'connection') connection = connection.concat(namesIn(value))
-    if (DROPPED.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix))) continue
+    if (DROPPED.has(name) || DROPPED_PREFIX.test(name)) continue
     const values = all.get(name)
-    if (values === undefined) all.set(name, [value])
+    if (values === undefined) all.set(name, value)
+    else if (typeof values === 'string') all.set(name, [values, value])
     else values.push(value)
   }
   for (const name of connection) all.delete(name)
@@ -161,15 +160,15 @@ function collect(rawHeaders: readonly string[]): Map<string, string[]> {
 }
 
 /** Set after the removal, so that nothing from outside can take these away or imitate them. */
-function setOurs(headers: Map<string, string[]>, context: RequestHeadContext): void {
-  if (context.authorization !== null) headers.set('authorization', [context.authorization])
+function setOurs(headers: Map<string, Values>, context: RequestHeadContext): void {
+  if (context.authorization !== null) headers.set('authorization', context.authorization)
   else if (!context.mayAuthorise) headers.delete('authorization')
   headers.delete('cookie')
-  if (context.cookie !== '') headers.set('cookie', [context.cookie])
-  headers.set('x-forwarded-for', [context.clientAddress])
-  headers.set('x-forwarded-proto', [context.scheme])
-  headers.set('x-forwarded-host', [context.host])
-  if (context.prefix !== '') headers.set('x-forwarded-prefix', [context.prefix])
-  if (context.port !== null) headers.set('x-forwarded-port', [String(context.port)])
-  if (context.subprotocols !== '') headers.set('sec-websocket-protocol', [context.subprotocols])
+  if (context.cookie !== '') headers.set('cookie', context.cookie)
+  headers.set('x-forwarded-for', context.clientAddress)
+  headers.set('x-forwarded-proto', context.scheme)
+  headers.set('x-forwarded-host', context.host)
+  if (context.prefix !== '') headers.set('x-forwarded-prefix', context.prefix)
+  if (context.port !== null) headers.set('x-forwarded-port', String(context.port))
+  if (context.subprotocols !== '') headers.set('sec-websocket-protocol', context.subprotocols)
 }

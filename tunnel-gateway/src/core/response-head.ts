@@ -2,10 +2,12 @@
  * What of a device's response head reaches a user. Both surfaces share one table; what differs is said in `Surface`.
  * A violation is the device's fault (502 `bad_device_response`) and never becomes bytes on the user's connection.
  */
+import type { HeaderList } from '@wmoc/protocol/v2/mux'
 import type { PagePlace } from '#src/page/shim/addresses.ts'
 import { ownOriginSetCookies } from './cookie-rules.ts'
 import { BAD_VALUE, HEADER_NAME, HOP_BY_HOP, namesIn } from './header-names.ts'
 import { rewriteReference, rewriteRefresh } from './location-rewrite.ts'
+import type { DeviceHead } from './upstream.ts'
 
 /**
  * Where the response is shown: on the device's own origin, in a sandboxed frame of the portal's shell, or to an API
@@ -74,36 +76,27 @@ const DROPPED: ReadonlySet<string> = new Set([
   'x-lighttpd-send-file',
   'x-request-id',
 ])
-const DROPPED_PREFIXES = [
-  'access-control-',
-  'x-accel-',
-  'x-wmoc-',
-  'proxy-',
-  // A session of the browser with the host (Device Bound Session Credentials), under both of its names.
-  'secure-session-',
-  'sec-session-',
-  'attribution-reporting-',
-]
+/** `secure-session-` and `sec-session-`: a session of the browser with the host (Device Bound Session Credentials). */
+const DROPPED_PREFIX =
+  /^(?:access-control-|x-accel-|x-wmoc-|proxy-|secure-session-|sec-session-|attribution-reporting-)/
 
-/** Checks and rewrites the head of a device's response. `status` and `headers` are whatever its JSON held. */
-export function buildResponseHead(
-  status: unknown,
-  headers: unknown,
-  context: ResponseContext,
-): ResponseHead | Violation {
+/** Checks and rewrites the head of a device's response. */
+export function buildResponseHead(head: DeviceHead, context: ResponseContext): ResponseHead | Violation {
+  const { status } = head
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599)
     return bad('status')
-  const flat = flatten(headers)
-  if ('reason' in flat) return flat
+  const fields: Fields = { flat: [], cookies: [], bytes: 0, named: null }
+  const fault = head.list === undefined ? addObject(fields, head.headers) : addList(fields, head.list)
+  if (fault !== null) return bad(fault)
   const isBodiless = context.method === 'HEAD' || status === 204 || status === 205 || status === 304
   const out: string[] = []
-  const setCookies = flat.cookies
+  const { flat, cookies: setCookies, named } = fields
   const seen = { cacheControl: '', hasValidator: false, type: '', isEncoded: false, length: '' }
-  const named = connectionNames(flat.pairs)
-  for (const [name, value] of flat.pairs) {
-    const lower = name.toLowerCase()
-    if (DROPPED.has(lower) || named.has(lower) || DROPPED_PREFIXES.some((prefix) => lower.startsWith(prefix)))
-      continue
+  for (let at = 0; at < flat.length; at += 3) {
+    const name = flat[at]!
+    const lower = flat[at + 1]!
+    const value = flat[at + 2]!
+    if (DROPPED.has(lower) || named?.has(lower) === true || DROPPED_PREFIX.test(lower)) continue
     switch (lower) {
       case 'content-length':
         // Without a body the figure is information and frames nothing; with one, the gateway counts itself.
@@ -192,52 +185,75 @@ function cacheControl(given: string, hasValidator: boolean): string {
   return hasValidator ? 'private, no-cache' : 'private, no-store'
 }
 
-interface Pairs {
-  readonly pairs: [name: string, value: string][]
+/** Sound headers in bounds. */
+interface Fields {
+  /** Name, name in lower case, value; and so on. */
+  readonly flat: string[]
   readonly cookies: string[]
+  bytes: number
+  /** What `Connection` names. */
+  named: Set<string> | null
 }
 
-/** The header object of the device as pairs: only strings and arrays of strings, sound names and values, in bounds. */
-function flatten(headers: unknown): Pairs | Violation {
-  const pairs: [string, string][] = []
-  const cookies: string[] = []
-  if (headers === undefined || headers === null) return { pairs, cookies }
-  if (typeof headers !== 'object' || Array.isArray(headers)) return bad('headers')
-  let bytes = 0
+/** The headers that a frame carried: its names are in lower case. Words: why not. */
+function addList(fields: Fields, list: HeaderList): string | null {
+  for (let at = 0; at + 1 < list.length; at += 2) {
+    const name = list[at]!
+    if (!HEADER_NAME.test(name)) return 'header_name'
+    const fault = add(fields, name, name, list[at + 1])
+    if (fault !== null) return fault
+  }
+  return null
+}
+
+/** The header object of a device: only strings and arrays of strings. */
+function addObject(fields: Fields, headers: unknown): string | null {
+  if (headers === undefined || headers === null) return null
+  if (typeof headers !== 'object' || Array.isArray(headers)) return 'headers'
   for (const [name, given] of Object.entries(headers as Record<string, unknown>)) {
-    if (!HEADER_NAME.test(name)) return bad('header_name')
-    for (const value of Array.isArray(given) ? (given as unknown[]) : [given]) {
-      if (typeof value !== 'string' || BAD_VALUE.test(value)) return bad('header_value')
-      const octets = toOctets(value.trim())
-      if (name.toLowerCase() === 'set-cookie') {
-        // Too many are dropped and no violation: their own rules say how many a device may set.
-        cookies.push(octets)
-        continue
-      }
-      bytes += name.length + octets.length + 4
-      if (pairs.length === MAX_HEADERS || bytes > MAX_HEADER_BYTES) return bad('header_size')
-      pairs.push([name, octets])
+    if (!HEADER_NAME.test(name)) return 'header_name'
+    const lower = name.toLowerCase()
+    if (!Array.isArray(given)) {
+      const fault = add(fields, name, lower, given)
+      if (fault !== null) return fault
+      continue
+    }
+    for (const value of given as unknown[]) {
+      const fault = add(fields, name, lower, value)
+      if (fault !== null) return fault
     }
   }
-  return { pairs, cookies }
+  return null
 }
 
-function connectionNames(pairs: Pairs['pairs']): Set<string> {
-  const names = new Set<string>()
-  for (const [name, value] of pairs) {
-    if (name.toLowerCase() !== 'connection') continue
-    // A device cannot take away what protects the user by naming it.
-    for (const listed of namesIn(value)) if (listed !== 'location') names.add(listed)
+function add(fields: Fields, name: string, lower: string, value: unknown): string | null {
+  if (typeof value !== 'string' || BAD_VALUE.test(value)) return 'header_value'
+  const octets = toOctets(value.trim())
+  if (lower === 'set-cookie') {
+    // Too many are dropped and no violation: their own rules say how many a device may set.
+    fields.cookies.push(octets)
+    return null
   }
-  return names
+  fields.bytes += name.length + octets.length + 4
+  if (fields.flat.length === 3 * MAX_HEADERS || fields.bytes > MAX_HEADER_BYTES) return 'header_size'
+  fields.flat.push(name, lower, octets)
+  if (lower === 'connection') addNamed(fields, octets)
+  return null
+}
+
+function addNamed(fields: Fields, value: string): void {
+  fields.named ??= new Set()
+  // A device cannot take away what protects the user by naming it.
+  for (const listed of namesIn(value)) if (listed !== 'location') fields.named.add(listed)
 }
 
 const encoder = new TextEncoder()
+/** V8 answers this without looking when the string is one-byte, as nearly all are. */
+const BEYOND_LATIN1 = /[\u0100-\uffff]/
 
 /** One character per octet, as HTTP/1.1 writes them; text beyond Latin-1 goes as its UTF-8 octets. */
 function toOctets(value: string): string {
-  // oxlint-disable-next-line no-control-regex
-  if (/^[\x00-\xff]*$/.test(value)) return value
+  if (!BEYOND_LATIN1.test(value)) return value
   return Array.from(encoder.encode(value), (octet) => String.fromCharCode(octet)).join('')
 }
 

@@ -1,19 +1,14 @@
 /** What of a device's side of a WebSocket reaches a user: the handshake's answer and close codes. */
+import { valuesIn } from './upstream.ts'
 import type { DeviceHead, StreamFailure } from './upstream.ts'
 
 /**
  * Whether the device agreed to a WebSocket.
  * @returns The subprotocol it chose, `''` for none; null where that is not one of those offered; undefined: it refused.
  */
-export function chosenSubprotocol(
-  { status, headers }: DeviceHead,
-  offered: readonly string[],
-): string | null | undefined {
-  if (status !== 101) return undefined
-  if (typeof headers !== 'object' || headers === null) return ''
-  const chosen = Object.entries(headers as Record<string, unknown>)
-    .filter(([name]) => name.toLowerCase() === 'sec-websocket-protocol')
-    .flatMap(([, value]) => value)
+export function chosenSubprotocol(head: DeviceHead, offered: readonly string[]): string | null | undefined {
+  if (head.status !== 101) return undefined
+  const chosen = valuesIn(head, 'sec-websocket-protocol')
   if (chosen.length === 0) return ''
   const [only] = chosen
   return chosen.length === 1 && typeof only === 'string' && offered.includes(only) ? only : null

@@ -5,10 +5,10 @@ import { QUEUE_MARKS } from '@wmoc/protocol/v2/mux'
 import type { HeaderList, MuxStream, ResponseHead, StreamHandler } from '@wmoc/protocol/v2/mux'
 import { isEventStream } from './exchanges.ts'
 import type { Exchange } from './exchanges.ts'
-import { addHeader } from './header-names.ts'
+import { blockOf } from './header-names.ts'
 import { createMessageBuilder } from './message-builder.ts'
 import type { MessageBuilder } from './message-builder.ts'
-import type { HeaderBlock } from './request-headers.ts'
+import type { HeaderBlock } from './header-names.ts'
 import type { StreamsV2 } from './streams-v2.ts'
 import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from './upstream.ts'
 
@@ -118,10 +118,9 @@ export class StreamV2 implements Exchange, StreamHandler {
   head(head: ResponseHead, isLast: boolean): void {
     if (!this.#isAwaited) return
     this.isWebSocket = head.status === 101 && !isLast
-    const headers = blockOf(head.headers)
-    if (!this.sink.head({ status: head.status, headers }, isLast))
-      return this.#end('bad_device_response', false, RESET.badResponse)
-    this.isLong = this.isWebSocket || (!isLast && isEventStream(headers))
+    const given = { status: head.status, list: head.headers }
+    if (!this.sink.head(given, isLast)) return this.#end('bad_device_response', false, RESET.badResponse)
+    this.isLong = this.isWebSocket || (!isLast && isEventStream(given))
     this.#streams.exchanges.heard(this, this.now)
   }
 
@@ -205,7 +204,7 @@ export class UserEnd implements UpstreamStream {
     const { method, path, headers, kind } = this.#request!
     this.#request = null
     const isLast = this.isSent && this.#early === null && this.#trailers === undefined
-    const head = { method, path, headers: listOf(headers) }
+    const head = { method, path, headers }
     return { head, kind: kind === 'websocket' ? ('websocket' as const) : ('request' as const), isLast }
   }
 
@@ -291,10 +290,4 @@ function listOf(block: HeaderBlock): string[] {
     else for (const one of value) list.push(lower, one)
   }
   return list
-}
-
-function blockOf(list: HeaderList): HeaderBlock {
-  const block = Object.create(null) as HeaderBlock
-  for (let at = 0; at + 1 < list.length; at += 2) addHeader(block, list[at]!, list[at + 1]!)
-  return block
 }

@@ -112,7 +112,7 @@ function bench(maxStreams = 2) {
 
   function open(kind: UpstreamRequest['kind'] = 'bodiless') {
     const sink = user()
-    const request = { method: 'GET', path: '/', headers: {}, kind, bodyLength: null }
+    const request = { method: 'GET', path: '/', headers: [], kind, bodyLength: null }
     return { sink, stream: streams.open(request, sink) }
   }
   return { state, asked, gateway, device, streams, carry, open }

@@ -108,7 +108,7 @@ export class Streams implements ExchangePorts<Stream> {
     }
     if (message.type === 'http_response') {
       if (!stream.sink.head(message, isLast)) return this.#fail(stream, 'bad_device_response', now, isLast)
-      stream.isLong = !isLast && isEventStream(message.headers)
+      stream.isLong = !isLast && isEventStream(message)
     }
     this.exchanges.heard(stream, now)
     if (bytes.length > 0) stream.sink.data(bytes)

@@ -1,6 +1,6 @@
 /** Trailers, in both directions: a few names that inform and decide nothing (RFC 9110 section 6.5.1). */
 import { BAD_VALUE, HEADER_NAME } from './header-names.ts'
-import type { HeaderBlock } from './request-headers.ts'
+import type { HeaderBlock } from './header-names.ts'
 
 const ALLOWED: ReadonlySet<string> = new Set([
   'content-digest',

@@ -2,7 +2,8 @@
  * Where a controller's requests go: a tunnel of this process, in either dialect, or a tunnel of another shard. The
  * user's side knows nothing else of devices, and devices nothing else of users.
  */
-import type { HeaderBlock } from './request-headers.ts'
+import type { HeaderList } from '@wmoc/protocol/v2/mux'
+import type { HeaderBlock } from './header-names.ts'
 
 export type StreamFailure =
   /** The device may have got the request. */
@@ -21,8 +22,8 @@ export interface UpstreamRequest {
   readonly method: string
   /** Raw path and query. */
   readonly path: string
-  /** As the header diet left them; trimmed to `maxRequestHeader` by whoever made them. */
-  readonly headers: HeaderBlock
+  /** Name after value, the names in lower case, as the header diet left them; trimmed to `maxRequestHeader` by whoever made them. */
+  readonly headers: HeaderList
   /** What follows: nothing, a body by `write` … `end`, or, once the device said 101, a WebSocket's messages. */
   readonly kind: 'bodiless' | 'body' | 'websocket'
   /** Of the body; null: unknown. */
@@ -34,7 +35,23 @@ export interface UpstreamRequest {
 /** The device's head as it came: the header policy has not seen it yet. */
 export interface DeviceHead {
   readonly status: unknown
+  /** Of dialect v1: whatever its JSON held. */
   readonly headers?: unknown
+  /** In place of it where a frame carried them: name after value, the names in lower case. */
+  readonly list?: HeaderList
+}
+
+/** What a device's head says under a name in lower case, unchecked. */
+export function valuesIn({ headers, list }: DeviceHead, name: string): unknown[] {
+  if (list !== undefined) {
+    const values: string[] = []
+    for (let at = 0; at + 1 < list.length; at += 2) if (list[at] === name) values.push(list[at + 1]!)
+    return values
+  }
+  if (typeof headers !== 'object' || headers === null) return []
+  return Object.entries(headers as Record<string, unknown>)
+    .filter(([given]) => given.length === name.length && given.toLowerCase() === name)
+    .flatMap(([, value]) => value)
 }
 
 /** The user's side of a stream. Called in order: head, then data or message …, then end, closed or fail once. */

@@ -62,7 +62,7 @@ function fill(tunnel: TunnelV2, streams: number, bytes: number): void {
     closed: () => undefined,
   }
   for (let count = 0; count < streams; count += 1) {
-    const request = { method: 'PUT', path: '/', headers: {}, kind: 'body', bodyLength: null } as const
+    const request = { method: 'PUT', path: '/', headers: [], kind: 'body', bodyLength: null } as const
     const opened = tunnel.open(request, sink)
     assert.ok(typeof opened !== 'string')
     opened.write(new Uint8Array(bytes))

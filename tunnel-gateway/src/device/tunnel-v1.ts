@@ -6,6 +6,7 @@ import type { HttpResponse, HttpResponseChunk } from '@wmoc/protocol/messages'
 import type { Exchange, Exchanges } from '#src/core/exchanges.ts'
 import { Streams } from '#src/core/streams.ts'
 import type { StreamPorts } from '#src/core/streams.ts'
+import { blockOf } from '#src/core/header-names.ts'
 import type { StreamFailure, StreamSink, UpstreamRequest, UpstreamStream } from '#src/core/upstream.ts'
 import { requestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
@@ -55,7 +56,8 @@ export class TunnelV1 extends Tunnel implements StreamPorts {
   ask(id: string, request: UpstreamRequest, body: Uint8Array, sink: StreamSink): StreamFailure | null {
     // The device may have gone while the body arrived.
     if (this.#streams === null || !this.link.isOpen) return 'device_disconnected'
-    const { method, path, headers, isLate = false } = request
+    const { method, path, isLate = false } = request
+    const headers = blockOf(request.headers)
     const message = serialise({ type: 'http_request', id, method, path, headers, ...encodeBody(body) })
     return this.#streams.open({ id, message, isLate }, sink, performance.now()) ? null : 'overloaded'
   }

@@ -6,8 +6,8 @@
 import { RESET, V2_LIMITS } from '@wmoc/protocol/v2/frames'
 import type { ResetCode } from '@wmoc/protocol/v2/frames'
 import type { HeaderList, RequestHead, ResponseHead } from '@wmoc/protocol/v2/mux'
-import { addHeader, HEADER_NAME } from '#src/core/header-names.ts'
-import type { HeaderBlock } from '#src/core/request-headers.ts'
+import { blockOf, HEADER_NAME } from '#src/core/header-names.ts'
+import type { HeaderBlock } from '#src/core/header-names.ts'
 import type { DeviceHead, StreamFailure, UpstreamRequest } from '#src/core/upstream.ts'
 
 const COLON = 58
@@ -22,9 +22,8 @@ export function targetOf(controllerId: string, epoch: number): readonly string[]
 
 /** The head of a request for a tunnel. @param target As `targetOf` made it. */
 export function packRequest(target: readonly string[], request: UpstreamRequest): RequestHead {
-  const headers = target.slice()
-  if (request.bodyLength !== null) headers.push(':length', String(request.bodyLength))
-  addBlock(headers, request.headers)
+  const length = request.bodyLength === null ? [] : [':length', String(request.bodyLength)]
+  const headers = target.concat(length, request.headers)
   return { method: request.method, path: request.path, headers }
 }
 
@@ -43,8 +42,9 @@ export function unpackRequest(head: RequestHead, kind: UpstreamRequest['kind']):
   const hasLength = headers[4] === ':length'
   const bodyLength = hasLength ? toCount(headers[5]!) : null
   if (epoch === null || (hasLength && bodyLength === null)) return null
-  const block = toBlock(headers, hasLength ? 6 : 4)
-  return block && { controllerId, epoch, request: { method, path, headers: block, kind, bodyLength } }
+  const rest = headers.slice(hasLength ? 6 : 4)
+  if (hasPseudo(rest)) return null
+  return { controllerId, epoch, request: { method, path, headers: rest, kind, bodyLength } }
 }
 
 function toCount(text: string): number | null {
@@ -56,8 +56,9 @@ function toCount(text: string): number | null {
  * The head of a device's answer, checked as far as frames need it; the header policy stands at the user's side. Null: it
  * can't be carried.
  */
-export function packResponse({ status, headers }: DeviceHead): ResponseHead | null {
+export function packResponse({ status, headers, list: carried }: DeviceHead): ResponseHead | null {
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 100 || status > 999) return null
+  if (carried !== undefined) return fitsFrame(carried) ? { status, headers: carried } : null
   const list: string[] = []
   if (headers === undefined || headers === null) return { status, headers: list }
   if (typeof headers !== 'object' || Array.isArray(headers)) return null
@@ -66,8 +67,19 @@ export function packResponse({ status, headers }: DeviceHead): ResponseHead | nu
 
 /** Null: no shard of ours wrote this. */
 export function unpackResponse({ status, headers }: ResponseHead): DeviceHead | null {
-  const block = toBlock(headers, 0)
-  return block && { status, headers: block }
+  return hasPseudo(headers) ? null : { status, list: headers }
+}
+
+function hasPseudo(list: HeaderList): boolean {
+  for (let at = 0; at + 1 < list.length; at += 2) if (isPseudo(list[at]!)) return true
+  return false
+}
+
+/** Whether headers of a device's frame fit one between shards. */
+function fitsFrame(list: HeaderList): boolean {
+  let bytes = 0
+  for (const text of list) bytes += text.length + 4
+  return bytes <= V2_LIMITS.maxHeadBytes - 64 && list.length <= 2 * V2_LIMITS.maxHeaders && !hasPseudo(list)
 }
 
 /** Name, value, name, value … of a block; undefined stays so. */
@@ -78,24 +90,7 @@ export function packTrailers(trailers: HeaderBlock | undefined): HeaderList | un
 }
 
 export function unpackTrailers(trailers: HeaderList | null): HeaderBlock | undefined {
-  return trailers === null ? undefined : (toBlock(trailers, 0) ?? undefined)
-}
-
-function toBlock(list: HeaderList, from: number): HeaderBlock | null {
-  const block = Object.create(null) as HeaderBlock
-  for (let index = from; index + 1 < list.length; index += 2) {
-    if (isPseudo(list[index]!)) return null
-    addHeader(block, list[index]!, list[index + 1]!)
-  }
-  return block
-}
-
-function addBlock(list: string[], block: HeaderBlock): void {
-  for (const name in block) {
-    const value = block[name]!
-    if (typeof value === 'string') list.push(name, value)
-    else for (const one of value) list.push(name, one)
-  }
+  return trailers === null || hasPseudo(trailers) ? undefined : blockOf(trailers)
 }
 
 /** Headers of whatever shape a device gave them; false: more, or other, than a frame carries. */

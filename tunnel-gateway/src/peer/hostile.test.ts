@@ -94,7 +94,7 @@ suite('a link to a hostile shard', () => {
       for (let count = 0; count < REQUESTS; count++) {
         const kind = (['bodiless', 'body', 'websocket'] as const)[Math.floor(random() * 3)]!
         const sink = new CountingSink(() => (ended += 1), failures)
-        const stream = upstream.open({ method: 'GET', path: '/', headers: {}, kind, bodyLength: null }, sink)
+        const stream = upstream.open({ method: 'GET', path: '/', headers: [], kind, bodyLength: null }, sink)
         assert.ok(typeof stream !== 'string')
         opened += 1
         if (kind === 'body') stream.write(Buffer.alloc(100))

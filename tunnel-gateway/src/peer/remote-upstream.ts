@@ -1,7 +1,7 @@
 /** The tunnel of a controller on another shard, as the user's side sees it: streams over a link. */
 import { RESET } from '@wmoc/protocol/v2/frames'
 import type { MuxStream } from '@wmoc/protocol/v2/mux'
-import type { HeaderBlock } from '#src/core/request-headers.ts'
+import type { HeaderBlock } from '#src/core/header-names.ts'
 import type {
   StreamFailure,
   StreamSink,

@@ -44,7 +44,7 @@ const deaf: StreamHandler = { data() {}, end() {}, reset() {}, writable() {} }
 export class ServedRequest implements StreamHandler {
   readonly #tunnels: LocalTunnels
   readonly #tunnel: LocalTunnel
-  readonly #request: UpstreamRequest
+  #request: UpstreamRequest
   readonly #stream: MuxStream
   readonly #answer: ServedAnswer
   #upstream: UpstreamStream | null = null
@@ -72,12 +72,14 @@ export class ServedRequest implements StreamHandler {
 
   /** Takes a place between the other shard and the device, where the request carries a trace. */
   trace(tracing: Tracing): void {
-    const { headers } = this.#request
-    const { traceparent } = headers
-    if (typeof traceparent !== 'string') return
+    const headers = [...this.#request.headers]
+    const at = headers.findIndex((text, index) => index % 2 === 0 && text === 'traceparent')
+    const traceparent = at < 0 ? undefined : headers[at + 1]
+    if (traceparent === undefined) return
     const span = tracing.start('serve tunnel', { kind: 'server', parent: traceparent })
     this.#answer.span = span
-    headers['traceparent'] = span.traceparent
+    headers[at + 1] = span.traceparent
+    this.#request = { ...this.#request, headers }
   }
 
   begin(): this {

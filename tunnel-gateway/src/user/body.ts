@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { appError } from '@wmoc/platform/errors'
 import type { ByteBudget } from '#src/core/byte-budget.ts'
 import { addHeader } from '#src/core/header-names.ts'
-import type { HeaderBlock } from '#src/core/request-headers.ts'
+import type { HeaderBlock } from '#src/core/header-names.ts'
 import { allowedTrailers } from '#src/core/trailers.ts'
 import type { UpstreamStream } from '#src/core/upstream.ts'
 

@@ -3,15 +3,16 @@
  * that was the last; a server must not (RFC 9112 section 9.6), for it could be anything, the body of a request that was
  * refused above all. And it hands out a socket for another protocol while earlier answers are still to be written to it.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { LeanResponse } from './lean-response.ts'
 
 const LATEST = Symbol('latest answer')
 const IS_ENDING = Symbol('is ending')
 
 /** Kept on the socket itself: weak maps with an entry a request cost the garbage collector dearly. */
 interface Ordered extends Socket {
-  [LATEST]?: ServerResponse
+  [LATEST]?: LeanResponse
   [IS_ENDING]?: boolean
 }
 
@@ -21,7 +22,7 @@ export function endAfterThis(socket: Ordered): void {
 }
 
 /** Whether this is a request: false for what comes after the last one, which is not to be answered. */
-export function isInOrder(request: IncomingMessage, response: ServerResponse): boolean {
+export function isInOrder(request: IncomingMessage, response: LeanResponse): boolean {
   const socket: Ordered = request.socket
   if (socket[IS_ENDING] === true) return false
   if (!response.shouldKeepAlive) endAfterThis(socket)
@@ -32,7 +33,7 @@ export function isInOrder(request: IncomingMessage, response: ServerResponse): b
 /** Whether the connection may change its protocol: nothing before waits for an answer, and it was not the last. */
 export function mayUpgrade(request: IncomingMessage): boolean {
   const socket: Ordered = request.socket
-  return socket[IS_ENDING] !== true && (socket[LATEST]?.writableFinished ?? true)
+  return socket[IS_ENDING] !== true && (socket[LATEST]?.isOut ?? true)
 }
 
 /** Bytes that are no HTTP: answered where they can be, and the connection ends. */
@@ -51,8 +52,8 @@ const STATUS_LINES: Readonly<Record<string, string>> = {
 }
 
 /** Only where it can't be taken for the answer to an earlier request, which is still to come. */
-function mayAnswerBytes(latest: ServerResponse | undefined): boolean {
-  if (latest === undefined || latest.writableFinished) return true
+function mayAnswerBytes(latest: LeanResponse | undefined): boolean {
+  if (latest === undefined || latest.isOut) return true
   // The body of the present request is broken, and nobody has answered it.
   return latest.socket !== null && !latest.req.complete && !latest.headersSent
 }

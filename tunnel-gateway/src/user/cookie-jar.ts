@@ -31,7 +31,8 @@ export interface CookieJars {
 }
 
 export function createCookieJars(store: Store): CookieJars {
-  const jars = new LRUCache<string, readonly JarCookie[]>({ max: 10_000, ttl: 60_000 })
+  // By the second: by the millisecond, as is the default, it sets a timer a thousand times a second.
+  const jars = new LRUCache<string, readonly JarCookie[]>({ max: 10_000, ttl: 60_000, ttlResolution: 1_000 })
   const keyOf = (principal: Principal, controllerId: string) =>
     `wmoc:jar:${principal.linkId === undefined ? principal.sessionId : holderOf(principal)}:${controllerId}`
 

@@ -3,8 +3,9 @@
  * length and coding, and an answer that has begun is either whole or visibly cut.
  */
 import type { Span } from '@wmoc/platform/tracing'
+import { latin1 } from '@wmoc/protocol/v2/header-block'
 import { eventTail, firstEventEnd, isBetweenEvents } from '#src/core/response-events.ts'
-import type { HeaderBlock } from '#src/core/request-headers.ts'
+import type { HeaderBlock } from '#src/core/header-names.ts'
 import { buildResponseHead } from '#src/core/response-head.ts'
 import type { ResponseContext, ResponseHead } from '#src/core/response-head.ts'
 import { allowedTrailers } from '#src/core/trailers.ts'
@@ -93,7 +94,7 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   head(message: DeviceHead, isLast: boolean): boolean {
-    const head = buildResponseHead(message.status, message.headers, this.#context!)
+    const head = buildResponseHead(message, this.#context!)
     if (!head.ok) {
       this.#ports.violation(this.controllerId, head.reason)
       return false
@@ -111,7 +112,7 @@ export class Exchange implements StreamSink, LiveEntry {
     }
     this.#promised = head.declaredLength
     // Later than the bytes that came with the head, sooner than those that did not.
-    process.nextTick(() => this.#begin())
+    beginSoon(this)
     return true
   }
 
@@ -128,7 +129,7 @@ export class Exchange implements StreamSink, LiveEntry {
     if (this.#isOver) return
     if (this.#promised !== null && this.#received !== this.#promised) return this.#lied()
     // Trailers come after chunks, not after a body whose length was told (RFC 9112 section 7.1.2).
-    if (trailers !== undefined && this.#promised === null && !this.#head!.isBodiless) this.#begin()
+    if (trailers !== undefined && this.#promised === null && !this.#head!.isBodiless) this.begin()
     this.#isOver = true
     if (this.#held === null) this.#endStreamed(trailers)
     else this.#sendWhole(this.#held)
@@ -227,25 +228,29 @@ export class Exchange implements StreamSink, LiveEntry {
     )
   }
 
-  #writeHead(framing: readonly string[]): void {
+  /** @param length Of the body; null: none is told. */
+  #writeHead(length: number | null): void {
     const { response, extraHeaders } = this.#proxied
     const deviceMs = this.#headAt - this.#openedAt
     const ownMs = this.#openedAt - this.#startedAt
     const timing = `wmoc;dur=${ownMs.toFixed(1)}, device;dur=${deviceMs.toFixed(1)}`
     const head = this.#head!
-    response.writeHead(head.status, [...head.headers, ...extraHeaders, 'Server-Timing', timing, ...framing])
+    const headers = head.headers.concat(extraHeaders)
+    headers.push('Server-Timing', timing)
+    if (length !== null) headers.push('Content-Length', String(length))
+    response.writeHead(head.status, headers)
   }
 
   #sendWhole(pieces: readonly Uint8Array[]): void {
     const { isBodiless, status } = this.#head!
     // HEAD and 304 tell the length that the device told; 204 has none (RFC 9110 section 8.6).
     const hasLength = !isBodiless || status === 205
-    this.#writeHead(hasLength ? ['Content-Length', String(this.#received)] : [])
+    this.#writeHead(hasLength ? this.#received : null)
     const { response } = this.#proxied
     const body = pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
     // Head and body as one string are one piece to write.
     if (body === undefined || body.length > MAX_JOINED_BYTES) response.end(body)
-    else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1')
+    else response.end(latin1(body), 'latin1')
   }
 
   #endStreamed(trailers: HeaderBlock | undefined): void {
@@ -258,12 +263,12 @@ export class Exchange implements StreamSink, LiveEntry {
   }
 
   /** Without a length that the device told, Node frames the body in chunks: a cut transfer can't pass for a whole one. */
-  #begin(): void {
+  begin(): void {
     const pieces = this.#held
     if (this.#isOver || pieces === null) return
     const { response } = this.#proxied
     this.#held = null
-    this.#writeHead(this.#promised === null ? [] : ['Content-Length', String(this.#promised)])
+    this.#writeHead(this.#promised)
     if (pieces.length === 0) response.flushHeaders()
     response.cork()
     for (const piece of pieces) this.#write(piece)
@@ -302,6 +307,21 @@ export class Exchange implements StreamSink, LiveEntry {
     this.#count('ok')
     return true
   }
+}
+
+/** Answers whose rest does not come with their heads. */
+let beginning: Exchange[] = []
+
+/** One tick for all heads of this turn. */
+function beginSoon(exchange: Exchange): void {
+  if (beginning.length === 0) process.nextTick(beginAll)
+  beginning.push(exchange)
+}
+
+function beginAll(): void {
+  const now = beginning
+  beginning = []
+  for (const exchange of now) exchange.begin()
 }
 
 function inPairs(list: readonly string[]): [string, string][] {

@@ -13,6 +13,7 @@ import type { PageParts } from '#src/page/compose.ts'
 import { throughLayers } from '#src/page/layers.ts'
 import { serveOwnPath } from '#src/page/own-paths.ts'
 import type { Answer } from './answer.ts'
+import { plainToken } from './bearer.ts'
 import { addressOf, hintsOf, needOf } from './call.ts'
 import type { Call } from './call.ts'
 import type { CookieJars } from './cookie-jar.ts'
@@ -108,7 +109,8 @@ export function createUserListener(options: UserListenerOptions): UserListener {
       if (suffix === null) return redirect(response, 303, `${portalOrigin}/open/${controllerId}${path}`)
       return pages.leavePortal(request, response, controllerId, path)
     }
-    const admitted = gatekeeper.admitAtHand(authorization, controllerId, needOf(call))
+    const token = plainToken(request)
+    const admitted = token === null ? null : gatekeeper.admitAtHand(token, controllerId, needOf(call))
     if (admitted !== null) return asApiClient(call, admitted, path)
     return admit(authorization, controllerId, needOf(call)).then((known) => asApiClient(call, known, path))
   }

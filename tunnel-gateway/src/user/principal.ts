@@ -37,7 +37,7 @@ export interface Gatekeeper {
    */
   admit(principal: Pick<Principal, 'userId'>, controllerId: string, method: string): Promise<ControllerRecord>
   /** `fromBearer` and `admit` in one where all that it takes is at hand and allows it; null: ask them. */
-  admitAtHand(header: string, controllerId: string, method: string): Admitted | null
+  admitAtHand(token: string, controllerId: string, method: string): Admitted | null
 }
 
 export interface Admitted {
@@ -46,8 +46,6 @@ export interface Admitted {
 }
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
-/** The form that almost everybody sends. */
-const PLAIN = 'Bearer '
 
 export function createGatekeeper(tokens: AccessTokens, directory: Directory): Gatekeeper {
   return {
@@ -67,10 +65,9 @@ export function createGatekeeper(tokens: AccessTokens, directory: Directory): Ga
       if (!mayRequest(role, method)) throw appError('forbidden')
       return record
     },
-    admitAtHand(header, controllerId, method) {
-      if (!header.startsWith(PLAIN)) return null
+    admitAtHand(token, controllerId, method) {
       // Only what has been verified is known, so that its form needs no second look.
-      const claims = tokens.peek(header.slice(PLAIN.length))
+      const claims = tokens.peek(token)
       if (claims === undefined || directory.atHand.isAlive(claims.sid) !== true) return null
       const role = directory.atHand.role(claims.sub, controllerId)
       const record = directory.atHand.record(controllerId)

@@ -236,6 +236,16 @@ suite('raw HTTP', () => {
     assert.equal(reached[0]?.path, '/http://169.254.169.254/')
   })
 
+  test('each request of a connection is judged by its own token', async () => {
+    const stranger = await harness.controlPlane.addPerson()
+    const own = `GET /c/ID/own HTTP/1.1\r\n${HEAD}\r\n`
+    const foreign = own.replace('AUTH\r\n', `Authorization: Bearer ${stranger.accessToken}\r\n`)
+    const none = own.replace('AUTH\r\n', '')
+    const answer = await send(own + foreign + own + none + own, 5)
+    assert.deepEqual(answer.statuses, [200, 404, 200, 401, 200])
+    assert.equal(reached.length, 3)
+  })
+
   test('pipelined requests are answered one by one, in order', async () => {
     const one = `GET /c/ID/1 HTTP/1.1\r\n${HEAD}\r\n`
     const answer = await send(one + one.replace('/1', '/2'), 2)

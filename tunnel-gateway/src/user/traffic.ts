@@ -67,7 +67,15 @@ export function createTraffic(metrics: GatewayMetrics): Traffic {
   const durations = new Map<Outcome, Durations>()
   const bytes = { from_device: 0, to_device: 0 }
 
-  function count({ method, status, outcome, hop }: Finished): void {
+  /** Of the request before, which was mostly one like this. */
+  let latest: { readonly of: Finished; readonly cell: Cell } | null = null
+
+  function count(request: Finished): void {
+    if (latest === null || !isAlike(latest.of, request)) latest = { of: request, cell: cellOf(request) }
+    latest.cell.count += 1
+  }
+
+  function cellOf({ method, status, outcome, hop }: Finished): Cell {
     const at = METHOD_AT.get(method) ?? METHODS.length - 1
     const code = codeLabel(status, outcome)
     const key = `${outcome}${hop}${at}${code}`
@@ -76,7 +84,7 @@ export function createTraffic(metrics: GatewayMetrics): Traffic {
       cell = { labels: { method: METHODS[at]!, code, outcome, hop }, count: 0, told: 0 }
       cells.set(key, cell)
     }
-    cell.count += 1
+    return cell
   }
 
   function observe({ outcome, seconds, traceId }: Finished): void {
@@ -130,6 +138,15 @@ export function createTraffic(metrics: GatewayMetrics): Traffic {
       bytesPassed(size)
     },
   }
+}
+
+function isAlike(one: Finished, other: Finished): boolean {
+  return (
+    one.status === other.status &&
+    one.method === other.method &&
+    one.outcome === other.outcome &&
+    one.hop === other.hop
+  )
 }
 
 /** What prom-client keeps of a metric besides its values. */

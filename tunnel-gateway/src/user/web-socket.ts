@@ -163,7 +163,7 @@ export class WebSocketRelay implements StreamSink, LiveEntry {
 
   /** The device refused: its status and headers, without what it says besides. */
   #declined(message: DeviceHead): boolean {
-    const head = buildResponseHead(message.status, message.headers, this.#context!)
+    const head = buildResponseHead(message, this.#context!)
     if (!head.ok) {
       this.#ports.violation(this.controllerId, head.reason)
       return false

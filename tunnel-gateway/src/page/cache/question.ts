@@ -1,4 +1,5 @@
 /** What a request asks for, in the words of the cache. */
+import { blockOf } from '#src/core/header-names.ts'
 import { buildRequestHead } from '#src/core/request-headers.ts'
 import { headersOf } from '#src/user/outgoing.ts'
 import { holderOf } from '#src/user/principal.ts'
@@ -95,6 +96,8 @@ export function fingerprint(proxied: ProxyRequest, headers: readonly string[]): 
     traceparent: '',
     subprotocols: '',
   })
-  const seen = head.ok ? Object.entries(head.headers).filter(([name]) => !OF_THE_USER.test(name)) : []
+  const seen = head.ok
+    ? Object.entries(blockOf(head.headers)).filter(([name]) => !OF_THE_USER.test(name))
+    : []
   return JSON.stringify([addressOf(proxied), proxied.isNavigation, seen])
 }

@@ -5,7 +5,8 @@ import { chooseChallenge } from './challenge.ts'
 import type { Challenge } from './challenge.ts'
 
 /** None of these means anything to a browser once the gateway signs in. */
-const NAMES: ReadonlySet<string> = new Set(['www-authenticate', 'authentication-info'])
+const CHALLENGE = 'www-authenticate'
+const INFO = 'authentication-info'
 
 export interface ChallengeEvents {
   /** A 401 that can be answered was taken off the way: the user still waits. Called once, after the head was written. */
@@ -23,18 +24,27 @@ export class ChallengeAnswer extends TakeableAnswer {
   }
 
   override writeHead(status: number, headers: string[]): unknown {
-    const values: string[] = []
-    const kept: string[] = []
-    for (let at = 0; at < headers.length; at += 2) {
-      const name = headers[at]!.toLowerCase()
-      if (name === 'www-authenticate') values.push(headers[at + 1]!)
-      if (!NAMES.has(name)) kept.push(headers[at]!, headers[at + 1]!)
-    }
-    const challenge = status === 401 ? chooseChallenge(values) : null
+    const challenge = status === 401 ? chooseChallenge(valuesOf(headers, CHALLENGE)) : null
     if (challenge === null) {
       this.#events.passed(status)
-      return super.writeHead(status, kept)
+      return super.writeHead(status, without(without(headers, CHALLENGE), INFO))
     }
     return this.take(401, () => this.#events.challenged(challenge))
   }
+}
+
+function isNamed(given: string, name: string): boolean {
+  return given.length === name.length && given.toLowerCase() === name
+}
+
+function valuesOf(headers: readonly string[], name: string): string[] {
+  return headers.filter((_value, at) => at % 2 === 1 && isNamed(headers[at - 1]!, name))
+}
+
+/** The same list where the name is not in it, as it mostly is not. */
+function without(headers: string[], name: string): string[] {
+  for (let at = 0; at < headers.length; at += 2)
+    if (isNamed(headers[at]!, name))
+      return headers.filter((_text, index) => !isNamed(headers[index - (index % 2)]!, name))
+  return headers
 }
