@@ -28,7 +28,7 @@ suite('raw HTTP', () => {
 
   async function send(text: string, responses = 1) {
     reached.length = 0
-    return sendRaw(harness.port, text.replaceAll('ID', id).replaceAll('AUTH\r\n', authorization), {
+    return sendRaw(harness.port, text.replaceAll('/ID', `/${id}`).replaceAll('AUTH\r\n', authorization), {
       timeoutMs: 10_000,
       responses,
     })

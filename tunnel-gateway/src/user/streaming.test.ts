@@ -183,12 +183,13 @@ suite('streams of users', () => {
       asked.stream.respond({ status: 200, headers: ['content-length', String(declared)] }, false)
       // The head is out before it can be known to lie.
       const got = await response
+      const reading = read(got)
       for (const size of sent) {
         asked.stream.write(randomBytes(size))
         await new Promise((resolve) => setTimeout(resolve, 30))
       }
       if (isEnded) asked.stream.end()
-      return { ...(await read(got)), length: got.headers['content-length'], asked }
+      return { ...(await reading), length: got.headers['content-length'], asked }
     }
     const whole = await stream(30_000, [10_000, 20_000], true)
     assert.deepEqual([whole.isWhole, whole.body.length, whole.length], [true, 30_000, '30000'])
