@@ -7,6 +7,11 @@ export function isReading(method: string): boolean {
   return READING.has(method)
 }
 
+/** Whether a request asks for a representation of something: GET, HEAD (RFC 9110 section 9.3). */
+export function isRetrieval(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
 /** A viewer looks, everybody else also changes things. */
 export function mayRequest(role: Role, method: string): boolean {
   return role !== 'viewer' || isReading(method)

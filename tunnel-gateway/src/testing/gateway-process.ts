@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { run } from '@wmoc/testkit/process'
 import type { TestProcess } from '@wmoc/testkit/process'
-import { CREDENTIAL_KEY, INTERNAL_TOKEN } from './control-plane-server.ts'
+import { environmentIn } from './harness.ts'
 import type { Surroundings } from './harness.ts'
 
 export interface GatewayProcess extends TestProcess {
@@ -12,18 +12,12 @@ export interface GatewayProcess extends TestProcess {
 
 /** @param environment Besides what it needs to reach its surroundings. */
 export function runGateway(
-  { redis, controlPlane }: Surroundings,
+  surroundings: Surroundings,
   environment: Readonly<Record<string, string>> = {},
 ): GatewayProcess {
   const child = run(fileURLToPath(new URL('../main.ts', import.meta.url)), {
     env: {
-      PORT: '0',
-      ADMIN_PORT: '0',
-      REDIS_URL: redis.url,
-      CONTROL_PLANE_URL: controlPlane.url,
-      INTERNAL_TOKEN,
-      DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
-      PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
+      ...environmentIn(surroundings),
       LOG_FORMAT: 'json',
       DRAIN_DEADLINE_MS: '500',
       ...environment,

@@ -42,6 +42,19 @@ export interface Surroundings {
   readonly controlPlane: TestControlPlane
 }
 
+/** What every gateway needs, in this process or in its own, to reach its surroundings. */
+export function environmentIn({ redis, controlPlane }: Surroundings): Record<string, string> {
+  return {
+    PORT: '0',
+    ADMIN_PORT: '0',
+    REDIS_URL: redis.url,
+    CONTROL_PLANE_URL: controlPlane.url,
+    INTERNAL_TOKEN,
+    DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
+    PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
+  }
+}
+
 /** @param shared Stays when the harness stops. */
 export async function startHarness(
   environment: Record<string, string> = {},
@@ -53,13 +66,7 @@ export async function startHarness(
     controlPlane: await startControlPlane(),
   }
   const settings = config.load({
-    PORT: '0',
-    ADMIN_PORT: '0',
-    REDIS_URL: redis.url,
-    CONTROL_PLANE_URL: controlPlane.url,
-    INTERNAL_TOKEN,
-    DEVICE_CREDENTIAL_KEY: CREDENTIAL_KEY,
-    PAGE_COOKIE_KEY: 'page-cookie-key-for-tests-0123456789',
+    ...environmentIn({ redis, controlPlane }),
     PUBLIC_URL: `http://${PORTAL_HOST}`,
     DEVICE_DOMAIN: PORTAL_HOST,
     DRAIN_WINDOW_MS: '100',

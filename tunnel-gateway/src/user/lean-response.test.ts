@@ -196,7 +196,8 @@ suite('the lean response', () => {
     assert.equal(await ask(lean.port, GET + GET + LAST), expected)
   })
 
-  test('is out only once the reader has taken enough of it', async () => {
+  /** The next answer is more than any connection takes at once. */
+  function answerLarge(): Promise<LeanResponse> {
     const { promise, resolve } = Promise.withResolvers<LeanResponse>()
     const large = 'x'.repeat(32 * 1_048_576)
     handler = (response) => {
@@ -204,10 +205,15 @@ suite('the lean response', () => {
       response.end(large, 'latin1')
       resolve(response as LeanResponse)
     }
+    return promise
+  }
+
+  test('is out only once the reader has taken enough of it', async () => {
+    const answered = answerLarge()
     const socket = connect({ port: lean.port, host: '127.0.0.1' }, () =>
       socket.write(LAST.replace('close', 'keep-alive')),
     )
-    const response = await promise
+    const response = await answered
     await new Promise((later) => setImmediate(later))
     assert.equal(response.isOut, false)
     assert.ok(response.writableLength > 0)
@@ -219,16 +225,10 @@ suite('the lean response', () => {
   })
 
   test('never says that it is out to a reader who left in the middle', async () => {
-    const { promise, resolve } = Promise.withResolvers<LeanResponse>()
-    const large = 'x'.repeat(32 * 1_048_576)
-    handler = (response) => {
-      response.writeHead(200, ['Content-Length', String(large.length)])
-      response.end(large, 'latin1')
-      resolve(response as LeanResponse)
-    }
+    const answered = answerLarge()
     lean.events.length = 0
     const socket: Socket = connect({ port: lean.port, host: '127.0.0.1' }, () => socket.write(GET))
-    const response = await promise
+    const response = await answered
     const closed = new Promise((done) => response.once('close', done))
     socket.resetAndDestroy()
     await closed

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { appError, toProblem } from '@wmoc/platform/errors'
 import type { ErrorCode, ErrorDetails } from '@wmoc/platform/errors'
+import { isRetrieval } from '#src/core/access-rules.ts'
 import type { StreamFailure } from '#src/core/upstream.ts'
 import { AWAY } from '#src/page/layers.ts'
 import type { Answer } from './answer.ts'
@@ -80,14 +81,10 @@ export function sendFailure(response: Answer, failure: StreamFailure, isDraining
     case 'device_disconnected':
       if (isDraining) return sendProblem(response, 'draining', { retryAfterMs: 1_000 })
       // Whatever it has done of it, reading changed nothing: a person may see what is shown of a device that is away.
-      return sendProblem(response, failure, {}, isRead(response.req) ? AWAY : [])
+      return sendProblem(response, failure, {}, isRetrieval(response.req.method) ? AWAY : [])
     default:
       return sendProblem(response, failure)
   }
-}
-
-function isRead({ method }: IncomingMessage): boolean {
-  return method === 'GET' || method === 'HEAD'
 }
 
 /** Nobody knows where the device is; what a person is shown of it then is a layer's to decide. */

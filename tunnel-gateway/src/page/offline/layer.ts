@@ -5,6 +5,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import type { Logger } from '@wmoc/platform/log'
+import { isRetrieval } from '#src/core/access-rules.ts'
 import { sendError, sendProblem } from '#src/user/problem.ts'
 import type { ProxyRequest } from '#src/user/proxy.ts'
 import { watchedBy } from '../layers.ts'
@@ -52,12 +53,12 @@ export function createOfflineLayer(deps: {
     }
     // What was told to one person is that person's, also where the owner lets pages be shared.
     const isOpen = proxied.record.pageCache === 'public' && proxied.surface === 'own_origin' && !isPersonal
-    copies.keep(scopeOf(proxied, isOpen ? EVERYBODY : holderOf(proxied)), copy)
+    copies.keep(scopeOf(proxied, isOpen ? EVERYBODY : viewersOf(proxied)), copy)
   }
 
   /** Asked when nothing can be kept or found without the store: then there is no copy. */
   async function find(proxied: ProxyRequest): Promise<WholeCopy | null> {
-    const own = scopeOf(proxied, holderOf(proxied))
+    const own = scopeOf(proxied, viewersOf(proxied))
     const key = keyOf(proxied)
     if (!proxied.isNavigation && !(await copies.isViewer(own))) return null
     const found = await copies.find(own, key)
@@ -67,8 +68,7 @@ export function createOfflineLayer(deps: {
 
   async function away(proxied: ProxyRequest): Promise<void> {
     const { response, isNavigation, request, record } = proxied
-    const isRead = request.method === 'GET' || request.method === 'HEAD'
-    const copy = isRead
+    const copy = isRetrieval(request.method)
       ? await find(proxied).catch((error: unknown) => {
           log.debug('proxy', 'no copy of the page can be had', { error })
           return null
@@ -76,7 +76,7 @@ export function createOfflineLayer(deps: {
       : null
     if (response.destroyed) return
     if (copy !== null && isNavigation) {
-      await copies.noteViewer(scopeOf(proxied, holderOf(proxied))).catch(() => undefined)
+      await copies.noteViewer(scopeOf(proxied, viewersOf(proxied))).catch(() => undefined)
       sendFrozenPage(proxied, copy)
     } else if (copy !== null) sendFrozenPart(proxied, copy)
     else if (isNavigation) {
@@ -127,8 +127,8 @@ function scopeOf({ record }: ProxyRequest, holder: string): CopyScope {
   return { controllerId: record.controllerId, accessEpoch: record.accessEpoch, holder }
 }
 
-/** Guests of one link see the same page by the same right. */
-function holderOf({ principal }: ProxyRequest): string {
+/** Who sees one copy: a person, or all guests of a link, who see the same page by the same right. */
+function viewersOf({ principal }: ProxyRequest): string {
   return principal.userId
 }
 
